@@ -1,0 +1,53 @@
+#ifndef THRESHER_ENGINE_ENGINE_H_
+#define THRESHER_ENGINE_ENGINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/dtype.h"
+#include "base/result.h"
+
+namespace thresher {
+
+// Sequences side by side in one batch, with no padding: sequence s is rows sequence_offsets[s] to
+// sequence_offsets[s + 1] - 1. Attention never crosses from one sequence to another, and positions
+// count from 0 in each.
+struct PackedBatch {
+  std::span<const int32_t> token_ids;         // [tokens]; each in [0, vocabulary)
+  std::span<const int64_t> sequence_offsets;  // [sequences + 1]; from 0 to tokens, rising strictly
+};
+
+// Where one hook point's rows of this batch go: borrowed memory of the caller.
+struct HookOutput {
+  std::byte* rows = nullptr;  // [tokens, width] in the stored dtype, row after row
+  float* scales = nullptr;    // [tokens]; used only if HasScale(stored dtype)
+};
+
+struct EngineInfo {
+  std::string name;          // "cpu"
+  std::string compute;       // "f32" or "bf16"
+  std::string device;        // for people: "2 threads, avx512-bf16"
+  int64_t max_batch_tokens;  // a batch of several sequences has at most so many tokens; a single
+                             // sequence may be longer
+};
+
+// A loaded model on its devices: token ids in, hook-point tensors out. It was created for a fixed
+// list of hook points and one stored dtype. Not thread-safe: one thread at a time.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  virtual const EngineInfo& info() const = 0;
+
+  // Runs the forward pass up to the deepest hook point and writes outputs[i] for the i-th hook
+  // point of the list that the engine was created with. The same batch on the same machine type
+  // gives the same bytes, in every process and for any number of threads.
+  // kInvalidArgument if a token id is outside the vocabulary. On an error the outputs are garbage.
+  virtual Status Forward(const PackedBatch& batch, std::span<const HookOutput> outputs) = 0;
+};
+
+}  // namespace thresher
+
+#endif  // THRESHER_ENGINE_ENGINE_H_
