@@ -17,8 +17,7 @@ struct Scaled {
 
 std::optional<Scaled> SplitNumberAndUnit(std::string_view text) {
   Scaled scaled{};
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), scaled.number);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), scaled.number);
   if (error != std::errc() || !(scaled.number > 0)) return std::nullopt;
   scaled.unit = text.substr(static_cast<size_t>(end - text.data()));
   while (!scaled.unit.empty() && scaled.unit.front() == ' ') scaled.unit.remove_prefix(1);
@@ -37,19 +36,19 @@ bool EqualIgnoringCase(std::string_view a, std::string_view b) {
 }
 
 constexpr std::array<std::pair<std::string_view, double>, 14> kByteUnits = {{{"", 1},
-                                                                              {"B", 1},
-                                                                              {"K", 1e3},
-                                                                              {"KB", 1e3},
-                                                                              {"M", 1e6},
-                                                                              {"MB", 1e6},
-                                                                              {"G", 1e9},
-                                                                              {"GB", 1e9},
-                                                                              {"TB", 1e12},
-                                                                              {"KiB", 0x1p10},
-                                                                              {"MiB", 0x1p20},
-                                                                              {"GiB", 0x1p30},
-                                                                              {"TiB", 0x1p40},
-                                                                              {"T", 1e12}}};
+                                                                             {"B", 1},
+                                                                             {"K", 1e3},
+                                                                             {"KB", 1e3},
+                                                                             {"M", 1e6},
+                                                                             {"MB", 1e6},
+                                                                             {"G", 1e9},
+                                                                             {"GB", 1e9},
+                                                                             {"TB", 1e12},
+                                                                             {"KiB", 0x1p10},
+                                                                             {"MiB", 0x1p20},
+                                                                             {"GiB", 0x1p30},
+                                                                             {"TiB", 0x1p40},
+                                                                             {"T", 1e12}}};
 
 constexpr std::array<std::pair<std::string_view, double>, 6> kDurationUnits = {
     {{"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}}};
@@ -72,7 +71,8 @@ std::optional<double> Parse(std::string_view text,
 Result<int64_t> ParseByteSize(std::string_view text) {
   const std::optional<double> bytes = Parse(text, kByteUnits);
   if (bytes) return static_cast<int64_t>(*bytes);
-  return InvalidArgument("'" + std::string(text) + "' is not a size; write for example 1GB, 512MiB");
+  return InvalidArgument("'" + std::string(text) +
+                         "' is not a size; write for example 1GB, 512MiB");
 }
 
 std::string FormatBytes(double bytes) {

@@ -50,7 +50,9 @@ class [[nodiscard]] Status {
 inline Status OkStatus() { return Status(); }
 inline Status InvalidArgument(std::string m) { return {Code::kInvalidArgument, std::move(m)}; }
 inline Status NotFound(std::string m) { return {Code::kNotFound, std::move(m)}; }
-inline Status FailedPrecondition(std::string m) { return {Code::kFailedPrecondition, std::move(m)}; }
+inline Status FailedPrecondition(std::string m) {
+  return {Code::kFailedPrecondition, std::move(m)};
+}
 inline Status DataLoss(std::string m) { return {Code::kDataLoss, std::move(m)}; }
 inline Status ResourceExhausted(std::string m) { return {Code::kResourceExhausted, std::move(m)}; }
 inline Status PermissionDenied(std::string m) { return {Code::kPermissionDenied, std::move(m)}; }
@@ -66,8 +68,8 @@ Status ErrnoStatus(int error_number, std::string_view what);
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}                    // NOLINT: implicit by design
-  Result(Status status) : state_(std::move(status)) {              // NOLINT: implicit by design
+  Result(T value) : state_(std::move(value)) {}        // NOLINT: implicit by design
+  Result(Status status) : state_(std::move(status)) {  // NOLINT: implicit by design
     THRESHER_CHECK(!std::get<Status>(state_).ok());
   }
 
@@ -98,11 +100,11 @@ class [[nodiscard]] Result {
 
 // Leaves the function with the Status of `expression` unless it is ok. Works for Status and,
 // through .status(), for nothing else: use ASSIGN_OR_RETURN for Result.
-#define RETURN_IF_ERROR(expression)                                \
-  do {                                                             \
+#define RETURN_IF_ERROR(expression)                                 \
+  do {                                                              \
     if (::thresher::Status status_ = (expression); !status_.ok()) { \
-      return status_;                                              \
-    }                                                              \
+      return status_;                                               \
+    }                                                               \
   } while (false)
 
 #define THRESHER_CONCAT_INNER(a, b) a##b
