@@ -28,6 +28,13 @@ class BoundedQueue {
     return true;
   }
 
+  // Waits until a Push would not. False if the queue is closed.
+  bool WaitForRoom() {
+    std::unique_lock lock(mutex_);
+    has_room_.wait(lock, [&] { return closed_ || items_.size() < capacity_; });
+    return !closed_;
+  }
+
   // Waits for an item. Nothing once the queue is closed and empty.
   std::optional<T> Pop() {
     std::unique_lock lock(mutex_);
@@ -35,7 +42,7 @@ class BoundedQueue {
     if (items_.empty()) return std::nullopt;
     T item = std::move(items_.front());
     items_.pop_front();
-    has_room_.notify_one();
+    has_room_.notify_all();
     return item;
   }
 

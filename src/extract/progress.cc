@@ -1,0 +1,47 @@
+#include "extract/progress.h"
+
+#include <algorithm>
+
+namespace thresher {
+
+void Progress::SetLastError(const std::string& error) {
+  std::lock_guard lock(mutex_);
+  last_error_ = error;
+}
+
+std::string Progress::LastError() const {
+  std::lock_guard lock(mutex_);
+  return last_error_;
+}
+
+void Progress::Hold(int64_t unit) {
+  std::lock_guard lock(mutex_);
+  units_held_.push_back(unit);
+}
+
+void Progress::LetGo(int64_t unit) {
+  std::lock_guard lock(mutex_);
+  std::erase(units_held_, unit);
+}
+
+std::vector<int64_t> Progress::UnitsHeld() const {
+  std::lock_guard lock(mutex_);
+  return units_held_;
+}
+
+void RateMeter::Add(int64_t now_ms, int64_t count) {
+  points_.push_back({now_ms, count});
+  // The oldest point that is kept is the last one at or before the window's begin.
+  const auto inside = std::find_if(points_.begin(), points_.end(), [&](const Point& point) {
+    return point.ms > now_ms - window_ms_;
+  });
+  if (inside - points_.begin() > 1) points_.erase(points_.begin(), inside - 1);
+}
+
+double RateMeter::PerSecond() const {
+  if (points_.size() < 2 || points_.back().ms == points_.front().ms) return 0;
+  return 1000.0 * static_cast<double>(points_.back().count - points_.front().count) /
+         static_cast<double>(points_.back().ms - points_.front().ms);
+}
+
+}  // namespace thresher

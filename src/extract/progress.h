@@ -1,0 +1,62 @@
+#ifndef THRESHER_EXTRACT_PROGRESS_H_
+#define THRESHER_EXTRACT_PROGRESS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace thresher {
+
+// What a worker has done so far: written by the pipeline's threads, read by those who show it.
+// Thread-safe.
+struct Progress {
+  std::atomic<int64_t> units_committed{0};  // by this worker
+  std::atomic<int64_t> units_duplicate{0};  // thrown away: another worker was faster
+  std::atomic<int64_t> units_failed{0};
+  std::atomic<int64_t> units_handed_over{0};
+  std::atomic<int64_t> samples_committed{0};
+  std::atomic<int64_t> samples_rejected{0};
+  std::atomic<int64_t> tokens_committed{0};
+  std::atomic<int64_t> bytes_committed{0};
+  std::atomic<int64_t> tokens_computed{0};
+  std::atomic<int64_t> last_sample_committed{-1};
+  std::atomic<int64_t> run_units_finished{0};  // by all workers, as last seen
+  std::atomic<int64_t> engine_wait_ms{0};      // time the engine waited for a unit or an arena
+  std::atomic<int64_t> engine_busy_ms{0};
+
+  void SetLastError(const std::string& error);
+  std::string LastError() const;
+
+  // Units in hand, for the heartbeat.
+  void Hold(int64_t unit);
+  void LetGo(int64_t unit);
+  std::vector<int64_t> UnitsHeld() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::string last_error_;
+  std::vector<int64_t> units_held_;
+};
+
+// The speed of a growing count over the last `window_ms` or so. Not thread-safe.
+class RateMeter {
+ public:
+  explicit RateMeter(int64_t window_ms) : window_ms_(window_ms) {}
+
+  void Add(int64_t now_ms, int64_t count);
+  double PerSecond() const;
+
+ private:
+  struct Point {
+    int64_t ms;
+    int64_t count;
+  };
+  int64_t window_ms_;
+  std::vector<Point> points_;
+};
+
+}  // namespace thresher
+
+#endif  // THRESHER_EXTRACT_PROGRESS_H_

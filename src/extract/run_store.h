@@ -1,0 +1,62 @@
+#ifndef THRESHER_EXTRACT_RUN_STORE_H_
+#define THRESHER_EXTRACT_RUN_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "store/store.h"
+#include "work/plan.h"
+#include "work/records.h"
+#include "work/run_spec.h"
+
+namespace thresher {
+
+// A run as everybody who opens its folder sees it: what is immutable in it.
+struct Run {
+  RunSpec spec;
+  std::string fingerprint;
+  Plan plan;
+};
+
+// Reads run.json and the plan. kNotFound if the folder holds no run.
+Result<Run> LoadRun(Store& store);
+
+// Opens the run of a worker that wants `wanted`: creates it if the folder holds none, with the plan
+// that `make_plan` computes. kFailedPrecondition, naming each field that differs, if the folder
+// holds another run. Any number of workers may call this at the same time.
+Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted,
+                            const std::function<Result<Plan>()>& make_plan);
+
+// The units that have a record "PREFIXunit-N.json", ascending. Other names below the prefix are
+// passed over.
+Result<std::vector<int64_t>> ListUnits(Store& store, std::string_view prefix, int64_t unit_count);
+
+Result<Commit> ReadCommit(Store& store, int64_t unit);
+Result<Quarantine> ReadQuarantine(Store& store, int64_t unit);
+
+// What came of an attempt to create a record that only one may create.
+enum class Creation {
+  kOurs,  // the object holds our bytes: this call wrote it, or an earlier one whose answer was lost
+  kSomeoneElses,  // the object holds other bytes, returned in `existing`
+};
+struct CreatedRecord {
+  Creation creation = Creation::kOurs;
+  std::string existing;
+};
+
+// Creates the object unless it exists, and finds out who won whatever the store answered: after a
+// conflict or a lost answer the object is read back. An error means that the store could not be
+// asked; the object may or may not be there.
+Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::string_view text);
+
+// Writes manifest.json if every unit is committed or quarantined; the bytes are the same whoever
+// writes it. False if units are missing.
+Result<bool> WriteManifest(Store& store, const Run& run);
+
+}  // namespace thresher
+
+#endif  // THRESHER_EXTRACT_RUN_STORE_H_

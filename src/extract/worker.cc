@@ -1,0 +1,453 @@
+#include "extract/worker.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "base/check.h"
+#include "extract/arena.h"
+#include "extract/handover.h"
+#include "extract/unit_job.h"
+#include "work/keys.h"
+
+namespace thresher {
+namespace {
+
+// A unit on its way through the pipeline; one thread holds it at a time, except that the engine
+// fills rows while the sealer absorbs earlier ones.
+struct UnitInFlight {
+  explicit UnitInFlight(UnitJob unit_job) : job(std::move(unit_job)) {}
+
+  UnitJob job;
+  std::optional<ShardBuilder> builder;
+  ArenaRing::Lease arena{nullptr, ArenaRing::Releaser(nullptr)};
+
+  Ledger::Claimed claimed() const { return {job.unit, job.epoch}; }
+};
+using UnitPointer = std::shared_ptr<UnitInFlight>;
+
+enum class SealStep { kRows, kComplete, kHandOver };
+
+// From the engine to the sealer: rows up to `end_row` are in place, and what to do after them.
+struct SealRequest {
+  UnitPointer unit;
+  SealStep step = SealStep::kRows;
+  int64_t end_row = 0;
+  int64_t end_sequence = 0;
+};
+
+struct UploadRequest {
+  UnitPointer unit;
+  std::optional<int64_t> hand_over_sequences;  // nothing: the whole unit
+};
+
+// A store call that may succeed when tried again is tried again, with growing pauses.
+Status WithRetries(Clock& clock, const std::function<Status()>& call) {
+  constexpr int kAttempts = 5;
+  int64_t pause_ms = 200;
+  Status status;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    status = call();
+    if (status.ok() || status.code() != Code::kUnavailable) return status;
+    if (attempt + 1 < kAttempts) clock.SleepMs(pause_ms);
+    pause_ms *= 3;
+  }
+  return status;
+}
+
+}  // namespace
+
+class Worker::Pipeline {
+ public:
+  Pipeline(Parts& parts, const Options& options)
+      : p_(parts), options_(options), ring_(options.arenas) {}
+
+  Result<Outcome> Run();
+
+ private:
+  void Feed();
+  bool FeedOne(const Ledger::Claimed& claimed);
+  std::optional<Ledger::Claimed> ClaimOrWait();
+  void RunEngine();
+  void Compute(const UnitPointer& unit);
+  Status ForwardBatch(UnitInFlight& unit, const BatchRange& batch);
+  bool WorthFinishing(const UnitInFlight& unit, size_t next_batch) const;
+  void WaitWhileHeartbeatIsStale();
+  void Seal();
+  void Upload();
+  Status UploadUnit(UnitInFlight& unit);
+  Status HandOver(UnitInFlight& unit, int64_t sequences);
+  Status CheckUploaded(const Commit& commit);
+  void CountCommit(const Commit& commit);
+  void BeatUntilDone();
+  Status Beat(const char* state);
+
+  void FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& status);
+  void Succeeded();
+  void GiveUp(const Status& status);
+  bool Stopping() const { return p_.stop.requested() || gave_up_.load(); }
+  // Returns early when the worker is asked to stop.
+  void SleepUnlessStopping(int64_t duration_ms);
+
+  Parts& p_;
+  const Options& options_;
+  ArenaRing ring_;
+  BoundedQueue<UnitPointer> fed_{1};
+  BoundedQueue<SealRequest> filled_{64};
+  BoundedQueue<UploadRequest> sealed_{8};
+
+  std::atomic<bool> gave_up_{false};
+  std::atomic<bool> complete_{false};
+  std::atomic<int64_t> consecutive_failures_{0};
+  std::atomic<int64_t> batch_ms_{0};  // moving mean of a forward pass
+  std::atomic<int64_t> upload_bytes_per_ms_{200'000};
+  std::atomic<int64_t> stop_seen_ms_{-1};
+  std::mutex error_mutex_;
+  Status last_error_;
+  std::mutex beat_mutex_;
+  std::condition_variable beat_wakeup_;
+  bool pipeline_done_ = false;
+};
+
+Result<Worker::Outcome> Worker::Run() { return Pipeline(parts_, options_).Run(); }
+
+Result<Worker::Outcome> Worker::Pipeline::Run() {
+  RETURN_IF_ERROR(WithRetries(p_.clock, [&] {
+                    return Beat("running");
+                  }).WithContext("writing the first heartbeat"));
+  std::thread beat([&] { BeatUntilDone(); });
+  std::thread feeder([&] { Feed(); });
+  std::thread sealer([&] { Seal(); });
+  std::thread uploader([&] { Upload(); });
+  RunEngine();
+  feeder.join();
+  filled_.Close();
+  sealer.join();
+  sealed_.Close();
+  uploader.join();
+  {
+    std::lock_guard lock(beat_mutex_);
+    pipeline_done_ = true;
+  }
+  beat_wakeup_.notify_all();
+  beat.join();
+  const Status last_beat = Beat("stopped");
+  if (!last_beat.ok()) p_.events("last heartbeat: " + last_beat.message());
+  p_.report();
+  if (gave_up_) {
+    std::lock_guard lock(error_mutex_);
+    return last_error_;
+  }
+  return complete_ ? Outcome::kComplete : Outcome::kStopped;
+}
+
+// --- feeder ---
+
+void Worker::Pipeline::Feed() {
+  while (fed_.WaitForRoom()) {
+    const std::optional<Ledger::Claimed> claimed = ClaimOrWait();
+    if (!claimed || !FeedOne(*claimed)) break;
+  }
+  fed_.Close();
+}
+
+// Nothing when the run is done or the worker stops.
+std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
+  int64_t failures = 0;
+  while (!Stopping()) {
+    Status status = p_.ledger.Refresh();
+    if (status.ok()) {
+      p_.progress.run_units_finished = p_.ledger.committed_count() + p_.ledger.quarantined_count();
+      Result<std::optional<Ledger::Claimed>> claimed = p_.ledger.ClaimNext();
+      if (claimed.ok()) {
+        if (*claimed) return *claimed;
+        if (p_.ledger.Done()) {
+          complete_ = true;
+          return std::nullopt;
+        }
+        failures = 0;
+        SleepUnlessStopping(options_.idle_poll_ms);
+        continue;
+      }
+      status = claimed.status();
+    }
+    p_.progress.SetLastError(status.message());
+    p_.events("cannot claim a unit: " + status.message());
+    if (++failures >= options_.max_consecutive_failures) {
+      GiveUp(status.WithContext("claiming a unit"));
+      return std::nullopt;
+    }
+    SleepUnlessStopping(options_.idle_poll_ms * failures);
+  }
+  return std::nullopt;
+}
+
+bool Worker::Pipeline::FeedOne(const Ledger::Claimed& claimed) {
+  p_.progress.Hold(claimed.unit);
+  auto unit = std::make_shared<UnitInFlight>(TokeniseUnit(
+      p_.dataset, p_.reader, claimed.unit, claimed.epoch, p_.run.plan.Samples(claimed.unit)));
+  unit->job.batches = PackBatches(unit->job.sequence_offsets, p_.engine.info().max_batch_tokens);
+  for (const RejectedSample& rejected : unit->job.rejected) {
+    p_.events("sample " + std::to_string(rejected.sample) + " rejected: " + rejected.reason);
+  }
+  return fed_.Push(std::move(unit));
+}
+
+// --- engine ---
+
+void Worker::Pipeline::RunEngine() {
+  while (true) {
+    const int64_t wait_begin_ms = p_.clock.MonotonicMs();
+    std::optional<UnitPointer> unit = fed_.Pop();
+    p_.progress.engine_wait_ms += p_.clock.MonotonicMs() - wait_begin_ms;
+    if (!unit) return;
+    if (Stopping()) {
+      FailUnit(**unit, LeaseEnd::kReleased, Cancelled("the worker stopped before it began"));
+    } else {
+      Compute(*unit);
+    }
+  }
+}
+
+void Worker::Pipeline::Compute(const UnitPointer& unit) {
+  const UnitJob& job = unit->job;
+  unit->builder.emplace(p_.format, job);
+  const int64_t wait_begin_ms = p_.clock.MonotonicMs();
+  Result<ArenaRing::Lease> arena = ring_.Acquire(unit->builder->file_bytes());
+  p_.progress.engine_wait_ms += p_.clock.MonotonicMs() - wait_begin_ms;
+  if (!arena.ok()) return FailUnit(*unit, LeaseEnd::kReleased, arena.status());
+  unit->arena = *std::move(arena);
+  unit->builder->SetMemory(unit->arena->data());
+
+  int64_t sequences_done = 0;
+  if (job.epoch > 1) {
+    const Result<int64_t> handed_over = LoadHandover(p_.store, p_.format, job, *unit->builder);
+    if (handed_over.ok()) sequences_done = *handed_over;
+  }
+  for (size_t i = 0; i < job.batches.size(); ++i) {
+    const BatchRange& batch = job.batches[i];
+    if (batch.end_sequence > sequences_done) {
+      WaitWhileHeartbeatIsStale();
+      if (Stopping() && !WorthFinishing(*unit, i)) {
+        filled_.Push({unit, SealStep::kHandOver, 0, batch.first_sequence});
+        return;
+      }
+      const Status status = ForwardBatch(*unit, batch);
+      if (!status.ok()) return FailUnit(*unit, LeaseEnd::kFailed, status);
+    }
+    const int64_t end_row = job.sequence_offsets[static_cast<size_t>(batch.end_sequence)];
+    filled_.Push({unit, SealStep::kRows, end_row, batch.end_sequence});
+  }
+  filled_.Push({unit, SealStep::kComplete, job.token_count(), job.sequence_count()});
+}
+
+Status Worker::Pipeline::ForwardBatch(UnitInFlight& unit, const BatchRange& batch) {
+  const UnitJob& job = unit.job;
+  const auto first = static_cast<size_t>(batch.first_sequence);
+  const auto end = static_cast<size_t>(batch.end_sequence);
+  const int64_t first_row = job.sequence_offsets[first];
+  const int64_t end_row = job.sequence_offsets[end];
+  std::vector<int64_t> offsets;
+  for (size_t sequence = first; sequence <= end; ++sequence) {
+    offsets.push_back(job.sequence_offsets[sequence] - first_row);
+  }
+  const PackedBatch packed{.token_ids = std::span(job.token_ids)
+                                            .subspan(static_cast<size_t>(first_row),
+                                                     static_cast<size_t>(end_row - first_row)),
+                           .sequence_offsets = offsets};
+  const int64_t begin_ms = p_.clock.MonotonicMs();
+  RETURN_IF_ERROR(p_.engine.Forward(packed, unit.builder->Outputs(first_row)));
+  const int64_t took_ms = p_.clock.MonotonicMs() - begin_ms;
+  batch_ms_ = batch_ms_ == 0 ? took_ms : (3 * batch_ms_ + took_ms) / 4;
+  p_.progress.engine_busy_ms += took_ms;
+  p_.progress.tokens_computed += end_row - first_row;
+  return OkStatus();
+}
+
+// After a stop request: can the rest of the unit be computed and uploaded inside the grace period?
+bool Worker::Pipeline::WorthFinishing(const UnitInFlight& unit, size_t next_batch) const {
+  if (gave_up_) return false;
+  const int64_t seen_ms = stop_seen_ms_ >= 0 ? stop_seen_ms_.load() : p_.clock.MonotonicMs();
+  const int64_t elapsed_ms = p_.clock.MonotonicMs() - seen_ms;
+  const auto remaining = static_cast<int64_t>(unit.job.batches.size() - next_batch);
+  const int64_t upload_ms = unit.builder->file_bytes() / upload_bytes_per_ms_;
+  constexpr int64_t kReserveMs = 2'000;
+  return elapsed_ms + remaining * batch_ms_ + upload_ms + kReserveMs < options_.stop_grace_ms;
+}
+
+// A worker whose heartbeat does not get through may have lost its leases: going on would be work
+// done twice. (Exactness does not depend on this.)
+void Worker::Pipeline::WaitWhileHeartbeatIsStale() {
+  while (!Stopping() && p_.ledger.MillisecondsSinceBeat() > p_.ledger.options().lease_ttl_ms / 2) {
+    SleepUnlessStopping(options_.idle_poll_ms);
+  }
+}
+
+// --- sealer ---
+
+void Worker::Pipeline::Seal() {
+  while (std::optional<SealRequest> request = filled_.Pop()) {
+    UnitInFlight& unit = *request->unit;
+    switch (request->step) {
+      case SealStep::kRows:
+        unit.builder->Absorb(request->end_row);
+        break;
+      case SealStep::kComplete:
+        unit.builder->Finish();
+        sealed_.Push({std::move(request->unit), std::nullopt});
+        break;
+      case SealStep::kHandOver:
+        sealed_.Push({std::move(request->unit), request->end_sequence});
+        break;
+    }
+  }
+}
+
+// --- uploader ---
+
+void Worker::Pipeline::Upload() {
+  while (std::optional<UploadRequest> request = sealed_.Pop()) {
+    UnitInFlight& unit = *request->unit;
+    const Status status = request->hand_over_sequences
+                              ? HandOver(unit, *request->hand_over_sequences)
+                              : UploadUnit(unit);
+    if (!status.ok()) {
+      // The store's fault, not the unit's: it stays open for others and does not count as poison.
+      FailUnit(unit, LeaseEnd::kReleased, status);
+    }
+  }
+}
+
+Status Worker::Pipeline::UploadUnit(UnitInFlight& unit) {
+  Commit commit = unit.builder->DescribeContent();
+  commit.worker_id = p_.ledger.options().worker_id;
+  commit.session = p_.ledger.options().session;
+  commit.shard = ShardKey(commit.worker_id, commit.unit, commit.epoch, commit.session);
+  const int64_t begin_ms = p_.clock.MonotonicMs();
+  RETURN_IF_ERROR(WithRetries(p_.clock, [&] {
+                    return p_.store.Put(commit.shard, unit.builder->file());
+                  }).WithContext("uploading " + commit.shard));
+  const int64_t took_ms = std::max<int64_t>(1, p_.clock.MonotonicMs() - begin_ms);
+  upload_bytes_per_ms_ = std::max<int64_t>(1, commit.bytes / took_ms);
+  RETURN_IF_ERROR(WithRetries(p_.clock, [&] { return CheckUploaded(commit); }));
+  commit.committed_unix_ms = p_.clock.UnixMs();
+  Ledger::CommitOutcome outcome{};
+  RETURN_IF_ERROR(WithRetries(p_.clock, [&] {
+    Result<Ledger::CommitOutcome> result = p_.ledger.CommitUnit(commit);
+    if (result.ok()) outcome = *result;
+    return result.status();
+  }));
+  Succeeded();
+  p_.progress.LetGo(commit.unit);
+  if (outcome == Ledger::CommitOutcome::kDuplicate) {
+    ++p_.progress.units_duplicate;
+    return p_.store.Delete(commit.shard);
+  }
+  CountCommit(commit);
+  return unit.job.epoch > 1 ? DeleteHandovers(p_.store, commit.unit) : OkStatus();
+}
+
+Status Worker::Pipeline::CheckUploaded(const Commit& commit) {
+  ASSIGN_OR_RETURN(const ObjectInfo info, p_.store.Stat(commit.shard));
+  if (info.bytes == commit.bytes) return OkStatus();
+  return DataLoss(commit.shard + ": uploaded " + std::to_string(commit.bytes) +
+                  " bytes, the store has " + std::to_string(info.bytes));
+}
+
+void Worker::Pipeline::CountCommit(const Commit& commit) {
+  ++p_.progress.units_committed;
+  ++p_.progress.run_units_finished;
+  p_.progress.samples_committed += commit.sample_count;
+  p_.progress.samples_rejected += static_cast<int64_t>(commit.rejected.size());
+  p_.progress.tokens_committed += commit.token_count;
+  p_.progress.bytes_committed += commit.bytes;
+  p_.progress.last_sample_committed = commit.first_sample + commit.sample_count - 1;
+}
+
+Status Worker::Pipeline::HandOver(UnitInFlight& unit, int64_t sequences) {
+  if (sequences > 0) {
+    RETURN_IF_ERROR(SaveHandover(p_.store, p_.format, unit.job, *unit.builder, sequences)
+                        .WithContext("handing over " + UnitName(unit.job.unit)));
+    ++p_.progress.units_handed_over;
+  }
+  p_.progress.LetGo(unit.job.unit);
+  return p_.ledger.EndClaim(unit.claimed(), LeaseEnd::kReleased, "the worker was asked to stop");
+}
+
+// --- failures ---
+
+void Worker::Pipeline::FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& status) {
+  p_.progress.LetGo(unit.job.unit);
+  const Status ended = p_.ledger.EndClaim(unit.claimed(), end, status.message());
+  if (!ended.ok()) p_.events("ending the claim: " + ended.message());
+  if (status.code() == Code::kCancelled) return;
+  ++p_.progress.units_failed;
+  p_.progress.SetLastError(status.message());
+  p_.events(UnitName(unit.job.unit) + " failed: " + status.message());
+  if (++consecutive_failures_ >= options_.max_consecutive_failures) GiveUp(status);
+}
+
+void Worker::Pipeline::Succeeded() { consecutive_failures_ = 0; }
+
+void Worker::Pipeline::GiveUp(const Status& status) {
+  {
+    std::lock_guard lock(error_mutex_);
+    if (last_error_.ok()) last_error_ = status;
+  }
+  gave_up_ = true;
+  beat_wakeup_.notify_all();
+}
+
+// --- heartbeat ---
+
+void Worker::Pipeline::BeatUntilDone() {
+  constexpr int64_t kPollMs = 100;
+  int64_t next_beat_ms = p_.clock.MonotonicMs() + options_.beat_interval_ms;
+  std::unique_lock lock(beat_mutex_);
+  while (!pipeline_done_) {
+    beat_wakeup_.wait_for(lock, std::chrono::milliseconds(kPollMs));
+    if (p_.stop.requested() && stop_seen_ms_ < 0) stop_seen_ms_ = p_.clock.MonotonicMs();
+    if (pipeline_done_ || p_.clock.MonotonicMs() < next_beat_ms) continue;
+    lock.unlock();
+    const Status status = Beat("running");
+    if (!status.ok()) p_.events("heartbeat: " + status.message());
+    p_.report();
+    next_beat_ms = p_.clock.MonotonicMs() + options_.beat_interval_ms;
+    lock.lock();
+  }
+}
+
+Status Worker::Pipeline::Beat(const char* state) {
+  Heartbeat heartbeat = p_.heartbeat;
+  heartbeat.state = state;
+  heartbeat.updated_unix_ms = p_.clock.UnixMs();
+  heartbeat.units_held = p_.progress.UnitsHeld();
+  heartbeat.units_committed = p_.progress.units_committed;
+  heartbeat.units_duplicate = p_.progress.units_duplicate;
+  heartbeat.samples_committed = p_.progress.samples_committed;
+  heartbeat.tokens_committed = p_.progress.tokens_committed;
+  heartbeat.bytes_committed = p_.progress.bytes_committed;
+  heartbeat.tokens_computed = p_.progress.tokens_computed;
+  const int64_t busy_ms = p_.progress.engine_busy_ms + p_.progress.engine_wait_ms;
+  if (busy_ms > 0) {
+    heartbeat.tokens_per_second =
+        1000.0 * static_cast<double>(heartbeat.tokens_computed) / static_cast<double>(busy_ms);
+  }
+  heartbeat.last_error = p_.progress.LastError();
+  return p_.ledger.Beat(heartbeat);
+}
+
+void Worker::Pipeline::SleepUnlessStopping(int64_t duration_ms) {
+  constexpr int64_t kStepMs = 50;
+  for (int64_t slept_ms = 0; slept_ms < duration_ms && !Stopping(); slept_ms += kStepMs) {
+    p_.clock.SleepMs(std::min(kStepMs, duration_ms - slept_ms));
+  }
+}
+
+}  // namespace thresher

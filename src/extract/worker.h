@@ -1,0 +1,91 @@
+#ifndef THRESHER_EXTRACT_WORKER_H_
+#define THRESHER_EXTRACT_WORKER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "dataset/dataset.h"
+#include "dataset/sample_reader.h"
+#include "engine/engine.h"
+#include "extract/ledger.h"
+#include "extract/progress.h"
+#include "extract/run_store.h"
+#include "extract/shard_builder.h"
+#include "store/store.h"
+
+namespace thresher {
+
+// Asks a worker to stop. Thread-safe; Request may be called from a signal handler.
+class StopRequest {
+ public:
+  void Request() { requested_.store(true); }
+  bool requested() const { return requested_.load(); }
+
+ private:
+  std::atomic<bool> requested_{false};
+};
+
+// One worker of a run: claims units and produces them until none is left. Its threads are a
+// pipeline with bounded queues between:
+//
+//   feeder   claims the next unit, reads and tokenises it              (one unit ahead)
+//   engine   forward passes; outputs land in an arena at final offsets (the calling thread)
+//   sealer   checksums and statistics over the rows as they arrive
+//   uploader uploads, compares, commits; frees the arena
+//   beat     the heartbeat and the progress report
+class Worker {
+ public:
+  struct Options {
+    int64_t arenas = 2;  // shards in memory at the same time
+    // After a stop request a unit is finished only if that fits into the grace period; otherwise
+    // what is done is handed over.
+    int64_t stop_grace_ms = 25'000;
+    int64_t beat_interval_ms = 5'000;
+    int64_t idle_poll_ms = 1'000;
+    int64_t max_consecutive_failures = 3;
+  };
+
+  enum class Outcome {
+    kComplete,  // every unit of the run is committed or set aside
+    kStopped,   // stopped on request; the run can be resumed
+  };
+
+  // Everything is borrowed and must outlive the worker. `heartbeat` holds what does not change
+  // (host, process, versions). `report` is called on the beat thread after each heartbeat, and once
+  // at the end. `events` is called with one line for people for each thing that went wrong.
+  struct Parts {
+    Store& store;
+    Clock& clock;
+    const Run& run;
+    Ledger& ledger;
+    const Dataset& dataset;
+    const SampleReader& reader;
+    Engine& engine;
+    ShardFormat format;
+    Heartbeat heartbeat;
+    Progress& progress;
+    StopRequest& stop;
+    std::function<void()> report;
+    std::function<void(const std::string&)> events;
+  };
+
+  Worker(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {}
+
+  // Works until the run is complete, the stop request is seen, or nothing succeeds any more
+  // (max_consecutive_failures units in a row failed): then the last error. Call once.
+  Result<Outcome> Run();
+
+ private:
+  class Pipeline;
+
+  Parts parts_;
+  Options options_;
+};
+
+}  // namespace thresher
+
+#endif  // THRESHER_EXTRACT_WORKER_H_

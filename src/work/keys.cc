@@ -1,0 +1,120 @@
+#include "work/keys.h"
+
+#include <charconv>
+#include <cstdio>
+
+#include "base/check.h"
+
+namespace thresher {
+namespace {
+
+std::optional<int64_t> TakeNumber(std::string_view& text) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || number < 0 || text.front() == '-') return std::nullopt;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return number;
+}
+
+bool TakeLiteral(std::string_view& text, std::string_view literal) {
+  if (!text.starts_with(literal)) return false;
+  text.remove_prefix(literal.size());
+  return true;
+}
+
+std::optional<int64_t> TakeUnit(std::string_view& text) {
+  if (!TakeLiteral(text, "unit-")) return std::nullopt;
+  return TakeNumber(text);
+}
+
+}  // namespace
+
+std::string UnitName(int64_t unit) {
+  THRESHER_CHECK(unit >= 0);
+  char text[32];
+  std::snprintf(text, sizeof(text), "unit-%06lld", static_cast<long long>(unit));
+  return text;
+}
+
+std::string PlanKey(std::string_view run_fingerprint) {
+  const size_t colon = run_fingerprint.find(':');
+  THRESHER_CHECK(colon != std::string_view::npos);
+  return "plan/" + std::string(run_fingerprint.substr(colon + 1)) + ".json";
+}
+
+std::string CommitKey(int64_t unit) {
+  return std::string(kCommitsPrefix) + UnitName(unit) + ".json";
+}
+
+std::string QuarantineKey(int64_t unit) {
+  return std::string(kQuarantinePrefix) + UnitName(unit) + ".json";
+}
+
+std::string LeasePrefix(int64_t unit) { return std::string(kLeasesPrefix) + UnitName(unit) + "/"; }
+
+std::string LeaseKey(int64_t unit, int64_t epoch) {
+  return LeasePrefix(unit) + "e" + std::to_string(epoch);
+}
+
+std::string LeaseEndKey(int64_t unit, int64_t epoch, LeaseEnd end) {
+  return LeaseKey(unit, epoch) + (end == LeaseEnd::kFailed ? ".failed" : ".released");
+}
+
+std::string HandoverPrefix(int64_t unit) {
+  return std::string(kHandoversPrefix) + UnitName(unit) + "-";
+}
+
+std::string HandoverKey(int64_t unit, int64_t epoch) {
+  return HandoverPrefix(unit) + "e" + std::to_string(epoch) + ".json";
+}
+
+std::string HandoverShardKey(int64_t unit, int64_t epoch) {
+  return HandoverPrefix(unit) + "e" + std::to_string(epoch) + ".safetensors";
+}
+
+std::string WorkerFolder(int64_t worker_id) { return "tpu_" + std::to_string(worker_id); }
+
+std::string HeartbeatKey(int64_t worker_id, std::string_view session) {
+  return std::string(kWorkersPrefix) + WorkerFolder(worker_id) + "." + std::string(session) +
+         ".json";
+}
+
+std::string ShardKey(int64_t worker_id, int64_t unit, int64_t epoch, std::string_view session) {
+  return WorkerFolder(worker_id) + "/" + UnitName(unit) + "-e" + std::to_string(epoch) + "-" +
+         std::string(session) + ".safetensors";
+}
+
+std::optional<int64_t> UnitOfRecordKey(std::string_view key, std::string_view prefix) {
+  if (!TakeLiteral(key, prefix)) return std::nullopt;
+  const std::optional<int64_t> unit = TakeUnit(key);
+  if (!unit || key != ".json") return std::nullopt;
+  return unit;
+}
+
+std::optional<LeaseName> ParseLeaseKey(std::string_view key) {
+  if (!TakeLiteral(key, kLeasesPrefix)) return std::nullopt;
+  const std::optional<int64_t> unit = TakeUnit(key);
+  if (!unit || !TakeLiteral(key, "/e")) return std::nullopt;
+  const std::optional<int64_t> epoch = TakeNumber(key);
+  if (!epoch || *epoch < 1) return std::nullopt;
+  if (key.empty()) return LeaseName{*unit, *epoch, std::nullopt};
+  if (key == ".failed") return LeaseName{*unit, *epoch, LeaseEnd::kFailed};
+  if (key == ".released") return LeaseName{*unit, *epoch, LeaseEnd::kReleased};
+  return std::nullopt;
+}
+
+std::optional<HeartbeatName> ParseHeartbeatKey(std::string_view key) {
+  if (!TakeLiteral(key, kWorkersPrefix) || !TakeLiteral(key, "tpu_")) return std::nullopt;
+  const std::optional<int64_t> worker_id = TakeNumber(key);
+  if (!worker_id || !TakeLiteral(key, ".") || !key.ends_with(".json")) return std::nullopt;
+  key.remove_suffix(5);
+  if (key.empty()) return std::nullopt;
+  return HeartbeatName{*worker_id, std::string(key)};
+}
+
+bool IsShardKey(std::string_view key) {
+  if (!TakeLiteral(key, "tpu_") || !TakeNumber(key) || !TakeLiteral(key, "/")) return false;
+  return TakeUnit(key) && key.ends_with(".safetensors");
+}
+
+}  // namespace thresher

@@ -1,0 +1,253 @@
+#include "work/records.h"
+
+#include <span>
+
+#include "base/crc32c.h"
+#include "work/json_fields.h"
+
+namespace thresher {
+namespace {
+
+// Text of other people's making (errors, paths) may hold any bytes; JSON holds UTF-8 only.
+std::string Dump(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string ChecksumOfText(std::string_view text) {
+  return FormatCrc32c(ExtendCrc32c(0, std::as_bytes(std::span(text.data(), text.size()))));
+}
+
+Json ToJson(const TensorStatistics& s) {
+  return {{"count", s.count},
+          {"not_finite", s.not_finite},
+          {"sum", s.sum},
+          {"sum_squares", s.sum_squares},
+          {"max_abs", s.max_abs}};
+}
+
+}  // namespace
+
+std::string Lease::ToText() const {
+  return Dump({{"unit", unit}, {"epoch", epoch}, {"worker", worker_id}, {"session", session}});
+}
+
+Result<Lease> Lease::FromText(std::string_view text, std::string_view name) {
+  ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
+  JsonFields fields(json, std::string(name));
+  Lease lease{.unit = fields.Integer("unit", 0),
+              .epoch = fields.Integer("epoch", 1),
+              .worker_id = fields.Integer("worker", 0),
+              .session = fields.String("session")};
+  RETURN_IF_ERROR(fields.status());
+  return lease;
+}
+
+std::string LeaseEndRecord::ToText() const {
+  return Dump({{"session", session}, {"reason", reason}});
+}
+
+Result<LeaseEndRecord> LeaseEndRecord::FromText(std::string_view text, std::string_view name) {
+  ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
+  JsonFields fields(json, std::string(name));
+  LeaseEndRecord end{.session = fields.String("session"), .reason = fields.String("reason")};
+  RETURN_IF_ERROR(fields.status());
+  return end;
+}
+
+std::string Commit::ToText() const {
+  Json json;
+  json["format_version"] = 1;
+  json["run"] = run_fingerprint;
+  json["unit"] = unit;
+  json["epoch"] = epoch;
+  json["worker"] = worker_id;
+  json["session"] = session;
+  json["first_sample"] = first_sample;
+  json["sample_count"] = sample_count;
+  json["sequence_count"] = sequence_count;
+  json["token_count"] = token_count;
+  json["truncated_count"] = truncated_count;
+  json["shard"] = shard;
+  json["bytes"] = bytes;
+  json["checksum"] = checksum;
+  json["header_checksum"] = header_checksum;
+  json["tensors"] = Json::object();
+  for (const TensorRecord& tensor : tensors) json["tensors"][tensor.name] = tensor.checksum;
+  json["statistics"] = Json::object();
+  for (const HookStatistics& hook : statistics) {
+    json["statistics"][hook.name] = thresher::ToJson(hook.statistics);
+  }
+  json["rejected"] = Json::array();
+  for (const RejectedSample& sample : rejected) {
+    json["rejected"].push_back({{"sample", sample.sample}, {"reason", sample.reason}});
+  }
+  json["committed_unix_ms"] = committed_unix_ms;
+  // The checksum is of the text as a reader will see it: after the replacement of invalid UTF-8.
+  json = Json::parse(Dump(json));
+  json["record_checksum"] = ChecksumOfText(Dump(json));
+  return Dump(json, 1) + "\n";
+}
+
+Result<Commit> Commit::FromText(std::string_view text, std::string_view name) {
+  ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
+  JsonFields fields(json, std::string(name));
+  Commit commit;
+  fields.Integer("format_version", 1);
+  commit.run_fingerprint = fields.String("run");
+  commit.unit = fields.Integer("unit", 0);
+  commit.epoch = fields.Integer("epoch", 1);
+  commit.worker_id = fields.Integer("worker", 0);
+  commit.session = fields.String("session");
+  commit.first_sample = fields.Integer("first_sample", 0);
+  commit.sample_count = fields.Integer("sample_count", 1);
+  commit.sequence_count = fields.Integer("sequence_count", 0);
+  commit.token_count = fields.Integer("token_count", 0);
+  commit.truncated_count = fields.Integer("truncated_count", 0);
+  commit.shard = fields.String("shard");
+  commit.bytes = fields.Integer("bytes", 1);
+  commit.checksum = fields.String("checksum");
+  commit.header_checksum = fields.String("header_checksum");
+  for (const auto& [tensor, checksum] : fields.Object("tensors").items()) {
+    const bool is_text = checksum.is_string();
+    commit.tensors.push_back({tensor, is_text ? checksum.get<std::string>() : std::string()});
+  }
+  for (const auto& [hook, statistics] : fields.Object("statistics").items()) {
+    JsonFields s(statistics, std::string(name) + ": statistics of " + hook);
+    commit.statistics.push_back({hook,
+                                 {.count = s.Integer("count", 0),
+                                  .not_finite = s.Integer("not_finite", 0),
+                                  .sum = s.Number("sum"),
+                                  .sum_squares = s.Number("sum_squares"),
+                                  .max_abs = s.Number("max_abs")}});
+    fields.Add(s.status());
+  }
+  for (const Json& sample : fields.Array("rejected")) {
+    JsonFields r(sample, std::string(name) + ": rejected");
+    commit.rejected.push_back({.sample = r.Integer("sample", 0), .reason = r.String("reason")});
+    fields.Add(r.status());
+  }
+  commit.committed_unix_ms = fields.Integer("committed_unix_ms", 0);
+  const std::string stored_checksum = fields.String("record_checksum");
+  RETURN_IF_ERROR(fields.status());
+  Json without_checksum = json;
+  without_checksum.erase("record_checksum");
+  const std::string actual_checksum = ChecksumOfText(Dump(without_checksum));
+  if (actual_checksum != stored_checksum) {
+    return DataLoss(std::string(name) + ": field 'record_checksum': expected " + actual_checksum +
+                    ", found " + stored_checksum + "; the record was changed after it was written");
+  }
+  return commit;
+}
+
+std::string Heartbeat::ToText() const {
+  Json json;
+  json["worker"] = worker_id;
+  json["session"] = session;
+  json["state"] = state;
+  json["host"] = host;
+  json["process_id"] = process_id;
+  json["program_version"] = program_version;
+  json["engine"] = engine;
+  json["started_unix_ms"] = started_unix_ms;
+  json["updated_unix_ms"] = updated_unix_ms;
+  json["units_held"] = units_held;
+  json["units_committed"] = units_committed;
+  json["units_duplicate"] = units_duplicate;
+  json["samples_committed"] = samples_committed;
+  json["tokens_committed"] = tokens_committed;
+  json["bytes_committed"] = bytes_committed;
+  json["tokens_computed"] = tokens_computed;
+  json["tokens_per_second"] = tokens_per_second;
+  json["last_error"] = last_error;
+  return Dump(json, 1) + "\n";
+}
+
+Result<Heartbeat> Heartbeat::FromText(std::string_view text, std::string_view name) {
+  ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
+  JsonFields fields(json, std::string(name));
+  Heartbeat heartbeat;
+  heartbeat.worker_id = fields.Integer("worker", 0);
+  heartbeat.session = fields.String("session");
+  heartbeat.state = fields.String("state");
+  heartbeat.host = fields.String("host");
+  heartbeat.process_id = fields.Integer("process_id", 0);
+  heartbeat.program_version = fields.String("program_version");
+  heartbeat.engine = fields.String("engine");
+  heartbeat.started_unix_ms = fields.Integer("started_unix_ms", 0);
+  heartbeat.updated_unix_ms = fields.Integer("updated_unix_ms", 0);
+  heartbeat.units_held = fields.Integers("units_held");
+  heartbeat.units_committed = fields.Integer("units_committed", 0);
+  heartbeat.units_duplicate = fields.Integer("units_duplicate", 0);
+  heartbeat.samples_committed = fields.Integer("samples_committed", 0);
+  heartbeat.tokens_committed = fields.Integer("tokens_committed", 0);
+  heartbeat.bytes_committed = fields.Integer("bytes_committed", 0);
+  heartbeat.tokens_computed = fields.Integer("tokens_computed", 0);
+  heartbeat.tokens_per_second = fields.Number("tokens_per_second");
+  heartbeat.last_error = fields.String("last_error");
+  RETURN_IF_ERROR(fields.status());
+  return heartbeat;
+}
+
+std::string Quarantine::ToText() const {
+  Json json;
+  json["unit"] = unit;
+  json["first_sample"] = first_sample;
+  json["sample_count"] = sample_count;
+  json["errors"] = errors;
+  return Dump(json, 1) + "\n";
+}
+
+Result<Quarantine> Quarantine::FromText(std::string_view text, std::string_view name) {
+  ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
+  JsonFields fields(json, std::string(name));
+  Quarantine quarantine{.unit = fields.Integer("unit", 0),
+                        .first_sample = fields.Integer("first_sample", 0),
+                        .sample_count = fields.Integer("sample_count", 1),
+                        .errors = fields.Strings("errors")};
+  RETURN_IF_ERROR(fields.status());
+  return quarantine;
+}
+
+std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
+                         const std::vector<Commit>& commits,
+                         const std::vector<Quarantine>& quarantined) {
+  Json units = Json::array();
+  int64_t samples = 0, sequences = 0, tokens = 0, bytes = 0, rejected = 0, truncated = 0;
+  for (const Commit& commit : commits) {
+    samples += commit.sample_count;
+    sequences += commit.sequence_count;
+    tokens += commit.token_count;
+    bytes += commit.bytes;
+    rejected += static_cast<int64_t>(commit.rejected.size());
+    truncated += commit.truncated_count;
+    units.push_back({{"unit", commit.unit},
+                     {"shard", commit.shard},
+                     {"bytes", commit.bytes},
+                     {"checksum", commit.checksum},
+                     {"first_sample", commit.first_sample},
+                     {"sample_count", commit.sample_count},
+                     {"token_count", commit.token_count}});
+  }
+  Json aside = Json::array();
+  for (const Quarantine& quarantine : quarantined) {
+    aside.push_back({{"unit", quarantine.unit},
+                     {"first_sample", quarantine.first_sample},
+                     {"sample_count", quarantine.sample_count}});
+  }
+  Json json;
+  json["format_version"] = 1;
+  json["run"] = run_fingerprint;
+  json["state"] = quarantined.empty() && rejected == 0 ? "complete" : "complete with exceptions";
+  json["unit_count"] = unit_count;
+  json["sample_count"] = samples;
+  json["sequence_count"] = sequences;
+  json["rejected_count"] = rejected;
+  json["truncated_count"] = truncated;
+  json["token_count"] = tokens;
+  json["bytes"] = bytes;
+  json["quarantined"] = aside;
+  json["units"] = units;
+  return Dump(json, 1) + "\n";
+}
+
+}  // namespace thresher

@@ -1,0 +1,123 @@
+#ifndef THRESHER_WORK_RECORDS_H_
+#define THRESHER_WORK_RECORDS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "shard/statistics.h"
+
+namespace thresher {
+
+// The small objects of a run besides run.json and the plan, each to JSON and back. Parsers name the
+// object and the field that is wrong. Formats: docs/formats.md.
+
+// Who claims a unit: the content of leases/unit-N/eK.
+struct Lease {
+  int64_t unit = 0;
+  int64_t epoch = 0;
+  int64_t worker_id = 0;
+  std::string session;
+
+  std::string ToText() const;
+  static Result<Lease> FromText(std::string_view text, std::string_view name);
+};
+
+// Why a claim ended without a commit: the content of leases/unit-N/eK.failed and .released.
+struct LeaseEndRecord {
+  std::string session;
+  std::string reason;
+
+  std::string ToText() const;
+  static Result<LeaseEndRecord> FromText(std::string_view text, std::string_view name);
+};
+
+struct RejectedSample {
+  int64_t sample = 0;
+  std::string reason;
+};
+
+// One tensor of a committed shard.
+struct TensorRecord {
+  std::string name;
+  std::string checksum;  // "crc32c:..." of the tensor's bytes
+};
+
+struct HookStatistics {
+  std::string name;
+  TensorStatistics statistics;
+};
+
+// What makes a shard part of the run: the content of commits/unit-N.json. Its text carries a
+// checksum of itself, so that an edited record is found.
+struct Commit {
+  std::string run_fingerprint;
+  int64_t unit = 0;
+  int64_t epoch = 0;
+  int64_t worker_id = 0;
+  std::string session;
+  int64_t first_sample = 0;
+  int64_t sample_count = 0;    // of the unit, the rejected ones included
+  int64_t sequence_count = 0;  // samples stored
+  int64_t token_count = 0;
+  int64_t truncated_count = 0;
+  std::string shard;            // key of the shard, relative to the run
+  int64_t bytes = 0;            // of the shard
+  std::string checksum;         // of the whole shard
+  std::string header_checksum;  // of the bytes before the first tensor
+  std::vector<TensorRecord> tensors;
+  std::vector<HookStatistics> statistics;
+  std::vector<RejectedSample> rejected;
+  int64_t committed_unix_ms = 0;  // the worker's clock; for people
+
+  std::string ToText() const;
+  static Result<Commit> FromText(std::string_view text, std::string_view name);
+};
+
+// A worker's sign of life: workers/tpu_N.<session>.json, overwritten every few seconds.
+struct Heartbeat {
+  int64_t worker_id = 0;
+  std::string session;
+  std::string state;  // "running" or "stopped"
+  std::string host;
+  int64_t process_id = 0;
+  std::string program_version;
+  std::string engine;
+  int64_t started_unix_ms = 0;
+  int64_t updated_unix_ms = 0;
+  std::vector<int64_t> units_held;
+  int64_t units_committed = 0;
+  int64_t units_duplicate = 0;
+  int64_t samples_committed = 0;
+  int64_t tokens_committed = 0;
+  int64_t bytes_committed = 0;
+  int64_t tokens_computed = 0;
+  double tokens_per_second = 0;  // over the last minute or so
+  std::string last_error;
+
+  std::string ToText() const;
+  static Result<Heartbeat> FromText(std::string_view text, std::string_view name);
+};
+
+// A unit that is set aside: quarantine/unit-N.json.
+struct Quarantine {
+  int64_t unit = 0;
+  int64_t first_sample = 0;
+  int64_t sample_count = 0;
+  std::vector<std::string> errors;
+
+  std::string ToText() const;
+  static Result<Quarantine> FromText(std::string_view text, std::string_view name);
+};
+
+// The content of manifest.json: a pure function of run, commits and quarantine, so that whoever
+// writes it writes the same bytes. `commits` and `quarantined` ascending by unit.
+std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
+                         const std::vector<Commit>& commits,
+                         const std::vector<Quarantine>& quarantined);
+
+}  // namespace thresher
+
+#endif  // THRESHER_WORK_RECORDS_H_

@@ -1,0 +1,163 @@
+#include "work/records.h"
+
+#include <gtest/gtest.h>
+
+#include "work/keys.h"
+#include "work/plan.h"
+#include "work/run_spec.h"
+
+namespace thresher {
+namespace {
+
+Commit ExampleCommit() {
+  Commit commit;
+  commit.run_fingerprint = "xxh3-128:0123";
+  commit.unit = 3;
+  commit.epoch = 2;
+  commit.worker_id = 5;
+  commit.session = "abc";
+  commit.first_sample = 30;
+  commit.sample_count = 10;
+  commit.sequence_count = 9;
+  commit.token_count = 1234;
+  commit.shard = "tpu_5/unit-000003-e2-abc.safetensors";
+  commit.bytes = 99999;
+  commit.checksum = "crc32c:00000001";
+  commit.header_checksum = "crc32c:00000002";
+  commit.tensors = {{"blocks.0.hook_resid_post", "crc32c:00000003"}};
+  commit.statistics = {{"blocks.0.hook_resid_post", {100, 1, 0.1, 1e300, 3.5}}};
+  commit.rejected = {{31, "a.jsonl:32: bad \xff bytes"}};
+  return commit;
+}
+
+TEST(CommitTest, ReadsBackWhatItWrote) {
+  const std::string text = ExampleCommit().ToText();
+  const auto commit = Commit::FromText(text, "commits/unit-000003.json");
+  ASSERT_TRUE(commit.ok()) << commit.status().message();
+  EXPECT_EQ(commit->ToText(), text);
+  EXPECT_EQ(commit->statistics[0].statistics.sum_squares, 1e300);
+  EXPECT_EQ(commit->rejected[0].sample, 31);
+}
+
+TEST(CommitTest, EveryEditOfAVisibleCharacterIsFound) {
+  const std::string text = ExampleCommit().ToText();
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ' ' || text[i] == '\n') continue;
+    std::string edited = text;
+    edited[i] = edited[i] == '7' ? '8' : '7';
+    const auto commit = Commit::FromText(edited, "c");
+    if (commit.ok()) {
+      // White space or a number written another way may read as the same record; nothing else may.
+      EXPECT_EQ(commit->ToText(), text) << "byte " << i;
+    }
+  }
+}
+
+TEST(CommitTest, MessagesNameObjectAndField) {
+  const auto missing = Commit::FromText("{\"format_version\":1}", "commits/unit-000003.json");
+  EXPECT_EQ(missing.status().message(), "commits/unit-000003.json: field 'run' is missing");
+  EXPECT_FALSE(Commit::FromText("", "c").ok());
+  EXPECT_FALSE(Commit::FromText("[1]", "c").ok());
+  EXPECT_FALSE(Commit::FromText(std::string(100000, '['), "c").ok());
+}
+
+TEST(RecordsTest, SmallRecordsReadBack) {
+  const Lease lease{7, 2, 5, "abc"};
+  EXPECT_EQ(Lease::FromText(lease.ToText(), "l")->session, "abc");
+  const LeaseEndRecord end{"abc", "out of \xfe memory"};
+  EXPECT_EQ(LeaseEndRecord::FromText(end.ToText(), "e")->session, "abc");
+  Heartbeat heartbeat;
+  heartbeat.session = "abc";
+  heartbeat.units_held = {4, 5};
+  EXPECT_EQ(Heartbeat::FromText(heartbeat.ToText(), "h")->units_held, (std::vector<int64_t>{4, 5}));
+  const Quarantine quarantine{4, 40, 10, {"one", "two"}};
+  EXPECT_EQ(Quarantine::FromText(quarantine.ToText(), "q")->errors.size(), 2u);
+}
+
+TEST(RunSpecTest, FingerprintIgnoresPathsAndFindsTheRest) {
+  RunSpec run;
+  run.model = {"/a", "Qwen2ForCausalLM", 2, 64, "c", "w"};
+  run.dataset = {"/d", "f", 10};
+  run.prompts = {"p", 2048, "truncate"};
+  run.capture = {{"blocks.0.hook_resid_post"}, "bf16", "bf16", "cpu", 2048};
+  run.shard_bytes = 1000;
+  RunSpec elsewhere = run;
+  elsewhere.model.path = "/b";
+  elsewhere.program_version = "2";
+  EXPECT_EQ(run.Fingerprint(), elsewhere.Fingerprint());
+  EXPECT_TRUE(DifferingFields(run, elsewhere).empty());
+
+  RunSpec other = run;
+  other.prompts.max_tokens = 1024;
+  other.capture.hooks.push_back("blocks.1.hook_resid_post");
+  EXPECT_NE(run.Fingerprint(), other.Fingerprint());
+  const auto lines = DifferingFields(run, other);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0], "prompts.max_tokens: the run has 2048, this worker 1024");
+
+  const std::string text = run.ToText();
+  ASSERT_TRUE(RunSpec::FromText(text, "run.json").ok());
+  std::string edited = text;
+  edited.replace(edited.find("2048"), 4, "1024");
+  EXPECT_NE(RunSpec::FromText(edited, "run.json").status().message().find("run_fingerprint"),
+            std::string::npos);
+}
+
+TEST(PlanTest, UnitsCoverEverySampleAndAreBalanced) {
+  std::vector<int64_t> tokens;
+  for (int64_t i = 0; i < 1000; ++i) tokens.push_back(100 + (i * 7919) % 900);
+  const Plan plan = Plan::Balanced(tokens, 20000);
+  int64_t next = 0;
+  for (int64_t unit = 0; unit < plan.unit_count(); ++unit) {
+    const SampleRange samples = plan.Samples(unit);
+    EXPECT_EQ(samples.first, next);
+    next = samples.end();
+    int64_t sum = 0;
+    for (int64_t i = samples.first; i < samples.end(); ++i) sum += tokens[static_cast<size_t>(i)];
+    EXPECT_LT(sum, 21000);
+    EXPECT_GT(sum, 18000);
+  }
+  EXPECT_EQ(next, 1000);
+  const auto read = Plan::FromJson(plan.ToJson(), "plan");
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->unit_count(), plan.unit_count());
+}
+
+TEST(PlanTest, SamplesLargerThanAUnitStandAlone) {
+  const std::vector<int64_t> tokens = {5000, 1, 1, 5000, 5000};
+  const Plan plan = Plan::Balanced(tokens, 1000);
+  EXPECT_EQ(plan.sample_count(), 5);
+  for (int64_t unit = 0; unit < plan.unit_count(); ++unit) EXPECT_GE(plan.Samples(unit).count, 1);
+}
+
+TEST(PlanTest, RejectsBoundariesThatDoNotRise) {
+  for (const char* text :
+       {R"({"format_version":1,"boundaries":[]})", R"({"format_version":1,"boundaries":[0]})",
+        R"({"format_version":1,"boundaries":[0,5,5]})",
+        R"({"format_version":1,"boundaries":[1,5]})",
+        R"({"format_version":1,"boundaries":[0,1e400]})", "{}", ""}) {
+    EXPECT_FALSE(Plan::FromJson(text, "plan").ok()) << text;
+  }
+}
+
+TEST(KeysTest, NamesParseBack) {
+  EXPECT_EQ(CommitKey(123), "commits/unit-000123.json");
+  EXPECT_EQ(UnitOfRecordKey(CommitKey(1234567), kCommitsPrefix), 1234567);
+  const auto lease = ParseLeaseKey(LeaseEndKey(7, 12, LeaseEnd::kFailed));
+  ASSERT_TRUE(lease);
+  EXPECT_EQ(lease->epoch, 12);
+  EXPECT_EQ(lease->end, LeaseEnd::kFailed);
+  EXPECT_FALSE(ParseLeaseKey(LeaseKey(7, 12))->end);
+  EXPECT_EQ(ParseHeartbeatKey(HeartbeatKey(5, "a.b"))->session, "a.b");
+  EXPECT_TRUE(IsShardKey(ShardKey(5, 7, 1, "abc")));
+  for (const char* key : {"commits/unit-.json", "commits/unit--1.json", "commits/unit-1.jsonx",
+                          "commits/unit-99999999999999999999.json", "x"}) {
+    EXPECT_FALSE(UnitOfRecordKey(key, kCommitsPrefix)) << key;
+  }
+  for (const char* key : {"leases/unit-1/e0", "leases/unit-1/x", "leases/unit-1/e1.tmp"}) {
+    EXPECT_FALSE(ParseLeaseKey(key)) << key;
+  }
+}
+
+}  // namespace
+}  // namespace thresher
