@@ -2,8 +2,10 @@
 #define THRESHER_DATASET_SAMPLE_READER_H_
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -16,7 +18,7 @@ namespace thresher {
 
 // A prompt as the model will see it.
 struct Sample {
-  std::string key;                 // "task_id" or "id" of the record if it has one, else ""
+  std::string key;                 // "task_id" or "id" (string or number) of the record, else ""
   std::vector<int32_t> token_ids;  // never empty
   bool truncated = false;
 };
@@ -41,9 +43,11 @@ struct SampleReaderOptions {
 // Turns records into samples. The kind of a record is found by its keys:
 //   {"token_ids": [..]}  as they are
 //   {"text": ".."}       tokenised with the tokenizer's special tokens
-//   {"messages": [..]}   rendered with the chat template, opening of the assistant's answer included
+//   {"messages": [..]}   rendered with the chat template, opening of the assistant's answer
+//   included
 //   {"train": [..], "test": [..]}  an ARC task: the built-in prompt as one user message, rendered
 //                        with the chat template; as plain text if the model has none
+// A null field counts as absent; other fields are passed over. Duplicate keys are refused.
 // Immutable; thread-safe.
 class SampleReader {
  public:
@@ -63,6 +67,14 @@ class SampleReader {
  private:
   SampleReader() = default;
 
+  // The steps of Read; a failure's message is the rejection's reason without the place.
+  Result<Sample> ReadRecord(std::string_view line) const;
+  Result<std::vector<int32_t>> Tokens(const nlohmann::json& record, std::string_view line) const;
+  Result<std::vector<int32_t>> MessagesTokens(std::string_view messages_json) const;
+  Result<std::vector<int32_t>> ArcTokens(const nlohmann::json& record) const;
+  Result<std::vector<int32_t>> TextTokens(std::string_view text, bool add_special_tokens) const;
+
+  std::string model_directory_;
   SampleReaderOptions options_;
   std::optional<Tokenizer> tokenizer_;
   std::optional<ChatTemplate> chat_template_;

@@ -32,6 +32,7 @@ int64_t Ledger::MillisecondsSinceBeat() const {
 }
 
 Status Ledger::Refresh() {
+  RETURN_IF_ERROR(SettleEndedClaims());
   const int64_t unit_count = board_.unit_count();
   ASSIGN_OR_RETURN(const std::vector<int64_t> committed,
                    ListUnits(store_, kCommitsPrefix, unit_count));
@@ -123,14 +124,11 @@ Result<bool> Ledger::TryClaim(int64_t unit, int64_t epoch) {
   }
   session_of_lease_[key] = options_.session;
   board_.ObserveClaim(unit, epoch, options_.session);
-  // What is known may be old: the unit may have been committed in the meantime.
-  const Result<ObjectInfo> committed = store_.Stat(CommitKey(unit));
-  if (committed.ok()) {
-    board_.MarkCommitted(unit);
-    return false;
-  }
-  if (committed.status().code() != Code::kNotFound) return committed.status();
-  return true;
+  // What is known may be old: the unit may have been committed in the meantime. If the store cannot
+  // say, go on: the commit decides.
+  if (!store_.Stat(CommitKey(unit)).ok()) return true;
+  board_.MarkCommitted(unit);
+  return false;
 }
 
 Status Ledger::SetAside(int64_t unit) {
@@ -164,9 +162,40 @@ Result<Ledger::CommitOutcome> Ledger::CommitUnit(const Commit& commit) {
 }
 
 Status Ledger::EndClaim(const Claimed& claimed, LeaseEnd end, const std::string& reason) {
-  const LeaseEndRecord record{options_.session, reason};
-  return CreateRecord(store_, LeaseEndKey(claimed.unit, claimed.epoch, end), record.ToText())
+  EndedClaim ended{claimed, end, LeaseEndRecord{options_.session, reason}.ToText()};
+  const Status status = RecordEnd(ended);
+  std::lock_guard lock(ended_mutex_);
+  ended_.push_back({std::move(ended), status.ok()});
+  return status;
+}
+
+Status Ledger::RecordEnd(const EndedClaim& ended) {
+  return CreateRecord(store_, LeaseEndKey(ended.claimed.unit, ended.claimed.epoch, ended.end),
+                      ended.text)
       .status();
+}
+
+// Tells the board of claims that ended, and the store of those that it has not heard of: a claim
+// whose end is not recorded would be held for as long as this session lives.
+Status Ledger::SettleEndedClaims() {
+  std::vector<std::pair<EndedClaim, bool>> ended;
+  {
+    std::lock_guard lock(ended_mutex_);
+    ended.swap(ended_);
+  }
+  Status status;
+  for (auto& [claim, recorded] : ended) {
+    if (!recorded) {
+      if (Status again = RecordEnd(claim); !again.ok()) {
+        status = again;
+        std::lock_guard lock(ended_mutex_);
+        ended_.push_back({std::move(claim), false});
+        continue;
+      }
+    }
+    board_.ObserveClaimEnd(claim.claimed.unit, claim.claimed.epoch, claim.end);
+  }
+  return status;
 }
 
 }  // namespace thresher

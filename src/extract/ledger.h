@@ -4,9 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <optional>
-#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -31,7 +33,7 @@ class Ledger {
   struct Options {
     int64_t worker_id = 0;
     std::string session;
-    std::optional<int64_t> worker_count;  // streams; unknown: no preferred part
+    std::optional<int64_t> worker_count = std::nullopt;  // streams; unknown: no preferred part
     int64_t lease_ttl_ms = 180'000;
   };
 
@@ -63,7 +65,8 @@ class Ledger {
   // the caller deletes its own.
   Result<CommitOutcome> CommitUnit(const Commit& commit);
 
-  // Ends a claim of ours without a commit, so that anybody may claim the unit at once.
+  // Ends a claim of ours without a commit, so that anybody may claim the unit at once. If the store
+  // cannot be told now, the next Refresh tells it.
   Status EndClaim(const Claimed& claimed, LeaseEnd end, const std::string& reason);
 
   const Options& options() const { return options_; }
@@ -71,6 +74,14 @@ class Ledger {
   int64_t quarantined_count() const { return board_.quarantined_count(); }
 
  private:
+  struct EndedClaim {
+    Claimed claimed;
+    LeaseEnd end = LeaseEnd::kReleased;
+    std::string text;
+  };
+
+  Status RecordEnd(const EndedClaim& ended);
+  Status SettleEndedClaims();
   Status ObserveLeases();
   Status ObserveSessions();
   Status SetAside(int64_t unit);
@@ -84,7 +95,9 @@ class Ledger {
   std::map<std::string, std::string>
       session_of_lease_;                             // lease key -> session; leases never change
   std::map<std::string, int64_t> lease_written_ms_;  // session -> its newest claim, store time
-  std::atomic<int64_t> store_now_ms_{0};             // of the last heartbeat
+  std::mutex ended_mutex_;
+  std::vector<std::pair<EndedClaim, bool>> ended_;  // and whether the store knows
+  std::atomic<int64_t> store_now_ms_{0};            // of the last heartbeat
   std::atomic<int64_t> last_beat_monotonic_ms_{0};
 };
 

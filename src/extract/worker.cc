@@ -407,17 +407,18 @@ void Worker::Pipeline::GiveUp(const Status& status) {
 // --- heartbeat ---
 
 void Worker::Pipeline::BeatUntilDone() {
-  constexpr int64_t kPollMs = 100;
+  const int64_t poll_ms = std::min<int64_t>(250, options_.beat_interval_ms);
   int64_t next_beat_ms = p_.clock.MonotonicMs() + options_.beat_interval_ms;
   std::unique_lock lock(beat_mutex_);
   while (!pipeline_done_) {
-    beat_wakeup_.wait_for(lock, std::chrono::milliseconds(kPollMs));
+    beat_wakeup_.wait_for(lock, std::chrono::milliseconds(poll_ms));
     if (p_.stop.requested() && stop_seen_ms_ < 0) stop_seen_ms_ = p_.clock.MonotonicMs();
-    if (pipeline_done_ || p_.clock.MonotonicMs() < next_beat_ms) continue;
+    if (pipeline_done_) return;
+    p_.report();
+    if (p_.clock.MonotonicMs() < next_beat_ms) continue;
     lock.unlock();
     const Status status = Beat("running");
     if (!status.ok()) p_.events("heartbeat: " + status.message());
-    p_.report();
     next_beat_ms = p_.clock.MonotonicMs() + options_.beat_interval_ms;
     lock.lock();
   }

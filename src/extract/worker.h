@@ -55,8 +55,8 @@ class Worker {
   };
 
   // Everything is borrowed and must outlive the worker. `heartbeat` holds what does not change
-  // (host, process, versions). `report` is called on the beat thread after each heartbeat, and once
-  // at the end. `events` is called with one line for people for each thing that went wrong.
+  // (host, process, versions). `report` is called on the beat thread several times a second, and
+  // once at the end. `events` is called with one line for people for each thing that went wrong.
   struct Parts {
     Store& store;
     Clock& clock;

@@ -15,8 +15,9 @@ namespace thresher {
 //   bf16, f16 IEEE; f16 overflows to infinity; NaN stays NaN
 //   fp8_e4m3  element = row / scale, scale = max|row| / 448 (OCP FP8 E4M3: no infinity, NaN = 0x7f)
 //   int8      element = row / scale rounded, in [-127, 127], scale = max|row| / 127
-// Scaled dtypes: an all-zero row has scale 1; a row with a value that is not finite has scale NaN and
-// elements 0 (int8) or NaN (fp8), so that the damage is seen and not spread.
+// Scaled dtypes: no scale is below 2^-126, the smallest normal f32; an all-zero row has scale 1; a
+// row with a value that is not finite has scale NaN and elements 0 (int8) or NaN (fp8), so that the
+// damage is seen and not spread.
 
 // Converts `rows` rows of `width` f32 values, `row_stride` values apart, to contiguous stored rows.
 // `scales` [rows] is written only if HasScale(dtype).

@@ -31,8 +31,8 @@ struct ShardSpec {
 // for dtypes with a scale, "NAME.scale" f32 [tokens] each; then sample_index int64 [sequences],
 // sequence_offsets int64 [sequences + 1], token_ids int32 [tokens], positions int32 [tokens].
 struct ShardLayout {
-  std::string header;                 // the file's first bytes, length field included
-  std::vector<TensorEntry> tensors;   // in file order
+  std::string header;                // the file's first bytes, length field included
+  std::vector<TensorEntry> tensors;  // in file order
   int64_t file_bytes = 0;
 };
 

@@ -24,8 +24,19 @@ struct TensorEntry {
   int64_t end = 0;    // one past the last byte, from the start of the file
 };
 
+// A tensor whose dtype DType does not have (BOOL, F64, ...): checkpoints carry odd buffers beside
+// their weights. Its bytes are located and accounted for, but its elements cannot be read.
+struct OpaqueTensor {
+  std::string name;
+  std::string dtype_name;  // as the header says it: any text
+  std::vector<int64_t> shape;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
 struct SafetensorsHeader {
   std::vector<TensorEntry> tensors;  // ascending by begin
+  std::vector<OpaqueTensor> opaque;  // ascending by begin
   std::map<std::string, std::string> metadata;
   int64_t data_begin = 0;  // offset of the tensor bytes = 8 + header length
 
@@ -37,20 +48,21 @@ struct SafetensorsHeader {
 inline constexpr int64_t kMaxSafetensorsHeaderBytes = 100'000'000;
 
 // The number of bytes before the tensor data, from the file's first 8 bytes. Rejects lengths above
-// the limit or beyond `file_bytes`.
+// the limit or beyond `file_bytes`. Give fewer than 8 bytes if the file has fewer.
 Result<int64_t> SafetensorsDataBegin(std::span<const std::byte> first_8_bytes, int64_t file_bytes);
 
 // Parses and checks everything the format demands: JSON object beginning with '{', no duplicate
-// names, known dtypes, non-negative shapes, byte counts that match, no holes, no overlaps, tensors
-// that cover the file exactly up to `file_bytes`; every multiplication is checked for overflow.
-// `header` is the file's first data_begin bytes, the length field included. Messages name the
-// tensor and say expected and found; the caller adds the file's name. Never crashes on any input.
+// names, non-negative shapes of at most 32 dimensions, byte counts that match (unless the dtype is
+// not known), no holes, no overlaps, tensors that cover the file exactly up to `file_bytes`; every
+// multiplication is checked for overflow. `header` is the file's first data_begin bytes, the length
+// field included. kInvalidArgument; messages name the tensor and say expected and found; the caller
+// adds the file's name. Never crashes on any input, and needs memory in proportion to the header.
 Result<SafetensorsHeader> ParseSafetensorsHeader(std::span<const std::byte> header,
                                                  int64_t file_bytes);
 
 // The header's bytes (length field included) for tensors laid out in the given order, padded with
 // spaces so that data begin at a multiple of 64. Fills begin and end of `tensors`. Tensor names
-// must be unique; shapes non-negative.
+// must be unique and not "__metadata__"; shapes non-negative. Invalid UTF-8 is replaced by U+FFFD.
 std::string BuildSafetensorsHeader(std::vector<TensorEntry>& tensors,
                                    const std::map<std::string, std::string>& metadata);
 

@@ -39,7 +39,8 @@ struct [[nodiscard]] CreateResult {
 
 // A folder of objects in an object store: names to immutable byte strings. Keys are relative to
 // that folder, with '/' between parts ("commits/unit-000123.json"); parts are never empty, "." or
-// "..". An object is seen either whole or not at all, whatever happens to the writer.
+// "..", do not begin with ".tmp-" (reserved for drivers) and hold no NUL. An object is seen either
+// whole or not at all, whatever happens to the writer. A key is not also a folder of other keys.
 // All methods are thread-safe and may block; none throws.
 class Store {
  public:
@@ -75,6 +76,9 @@ class Store {
 // Opens the folder that `url` names: "file:///folder", a plain path, or "memory:" (empty and
 // private to the returned object). Creates nothing. kInvalidArgument for other schemes.
 Result<std::unique_ptr<Store>> OpenStore(std::string_view url);
+
+// No part of a key begins with this: drivers may give such names to what is not an object.
+inline constexpr std::string_view kReservedKeyPrefix = ".tmp-";
 
 // kInvalidArgument unless `key` has the form that Store asks for.
 Status CheckKey(std::string_view key);

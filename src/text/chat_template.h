@@ -9,13 +9,14 @@
 
 namespace thresher {
 
-// A model's chat template (Jinja), rendered as Hugging Face's apply_chat_template does.
-// Immutable; thread-safe.
+// A model's chat template (Jinja), rendered as Hugging Face's apply_chat_template does, but for the
+// date: strftime_now always tells 26 July 2024, 00:00 UTC, so that a sample gives the same tokens
+// on every worker and every day. Immutable; thread-safe.
 class ChatTemplate {
  public:
-  // Reads chat_template.jinja, else "chat_template" of tokenizer_config.json (a string, or a list of
-  // named templates of which "default" is taken), and the special tokens it refers to. kNotFound if
-  // the model has no chat template.
+  // Reads chat_template.jinja, else "chat_template" of tokenizer_config.json (a string, or a list
+  // of named templates of which "default" is taken), and the special tokens it refers to. kNotFound
+  // if the model has no chat template.
   static Result<ChatTemplate> Load(const std::string& model_directory);
 
   ChatTemplate(ChatTemplate&&) noexcept;

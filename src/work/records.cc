@@ -250,4 +250,15 @@ std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
   return Dump(json, 1) + "\n";
 }
 
+Result<ManifestSummary> ManifestSummary::FromText(std::string_view text, std::string_view name) {
+  ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
+  JsonFields fields(json, std::string(name));
+  ManifestSummary summary{
+      .run_fingerprint = fields.String("run"),
+      .rejected_count = fields.Integer("rejected_count", 0),
+      .quarantined_count = static_cast<int64_t>(fields.Array("quarantined").size())};
+  RETURN_IF_ERROR(fields.status());
+  return summary;
+}
+
 }  // namespace thresher

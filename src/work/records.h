@@ -118,6 +118,15 @@ std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
                          const std::vector<Commit>& commits,
                          const std::vector<Quarantine>& quarantined);
 
+// What manifest.json says of the run as a whole.
+struct ManifestSummary {
+  std::string run_fingerprint;
+  int64_t rejected_count = 0;
+  int64_t quarantined_count = 0;
+
+  static Result<ManifestSummary> FromText(std::string_view text, std::string_view name);
+};
+
 }  // namespace thresher
 
 #endif  // THRESHER_WORK_RECORDS_H_

@@ -19,11 +19,12 @@ class UnitBoard {
  public:
   struct Options {
     int64_t unit_count = 0;
-    std::string session;                  // this worker's own
-    int64_t stream = 0;                   // the part of the units that this worker prefers, of
-    std::optional<int64_t> stream_count;  // so many equal parts; unknown: no preference
-    int64_t max_failures = 3;             // a unit that failed so often is set aside
-    int64_t max_vanished = 20;            // so is one whose owners vanished so often
+    std::string session;  // this worker's own
+    int64_t stream = 0;   // the part of the units that this worker prefers, of
+    std::optional<int64_t> stream_count =
+        std::nullopt;           // so many equal parts; unknown: no preference
+    int64_t max_failures = 3;   // a unit that failed so often is set aside
+    int64_t max_vanished = 20;  // so is one whose owners vanished so often
   };
 
   explicit UnitBoard(Options options);

@@ -1,0 +1,51 @@
+#ifndef THRESHER_ARC_ARC_TASK_H_
+#define THRESHER_ARC_ARC_TASK_H_
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <vector>
+
+#include "base/check.h"
+#include "base/result.h"
+
+namespace thresher {
+
+inline constexpr int kMaxArcGridSide = 30;
+inline constexpr int kArcColorCount = 10;
+
+// A rectangle of colours 0..9, both sides 1..30.
+struct ArcGrid {
+  int rows = 0;
+  int columns = 0;
+  std::vector<uint8_t> cells;  // [rows, columns], row by row
+
+  uint8_t At(int row, int column) const {
+    THRESHER_CHECK(row >= 0 && row < rows && column >= 0 && column < columns);
+    return cells[static_cast<size_t>(row) * columns + column];
+  }
+  bool operator==(const ArcGrid&) const = default;
+};
+
+// An example: `output` is what the task's rule makes of `input`. It may be unknown in a test.
+struct ArcPair {
+  ArcGrid input;
+  std::optional<ArcGrid> output;
+};
+
+// A task of the Abstraction and Reasoning Corpus: at least one pair of each kind; every training
+// pair has its output.
+struct ArcTask {
+  std::vector<ArcPair> train;
+  std::vector<ArcPair> test;
+};
+
+// Reads {"train": [{"input": grid, "output": grid}, ..], "test": [{"input": grid, "output"?: grid},
+// ..]}, where a grid is a list of rows and a row a list of integers; other members are passed over.
+// kInvalidArgument names the place: "train[2].input row 3: expected 10 cells as in row 1, found 9"
+// (pairs counted from 0 as in JSON paths, rows and cells from 1).
+Result<ArcTask> ParseArcTask(const nlohmann::json& record);
+
+}  // namespace thresher
+
+#endif  // THRESHER_ARC_ARC_TASK_H_

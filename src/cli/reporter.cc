@@ -1,0 +1,128 @@
+#include "cli/reporter.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/byte_size.h"
+
+namespace thresher {
+namespace {
+
+int64_t TerminalWidth() {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 100;
+  return size.ws_col;
+}
+
+}  // namespace
+
+Reporter::Mode Reporter::DefaultMode() { return isatty(STDERR_FILENO) ? Mode::kBar : Mode::kLines; }
+
+Reporter::Reporter(Clock& clock, const Progress& progress, Options options)
+    : clock_(clock), progress_(progress), options_(options) {}
+
+void Reporter::Update() {
+  std::lock_guard lock(mutex_);
+  const int64_t now_ms = clock_.MonotonicMs();
+  tokens_.Add(now_ms, progress_.tokens_computed);
+  units_.Add(now_ms, progress_.run_units_finished);
+  if (options_.mode == Mode::kQuiet) return;
+  if (options_.mode == Mode::kBar) return PrintBar();
+  if (now_ms < next_line_ms_) return;
+  next_line_ms_ = now_ms + options_.line_interval_ms;
+  if (options_.mode == Mode::kJson) return PrintJson();
+  PrintLine();
+}
+
+std::string Reporter::Eta() const {
+  const double rate = units_.PerSecond();
+  const int64_t remaining = options_.unit_count - progress_.run_units_finished;
+  if (remaining == 0) return "0s";
+  if (rate <= 0) return "?";
+  return FormatDuration(static_cast<int64_t>(1000.0 * static_cast<double>(remaining) / rate));
+}
+
+void Reporter::PrintBar() {
+  const std::string text = fmt::format(
+      "  {}/{} units  {:.0f} tokens/s  {}/s  ETA {}", progress_.run_units_finished.load(),
+      options_.unit_count, tokens_.PerSecond(),
+      FormatBytes(tokens_.PerSecond() * static_cast<double>(options_.bytes_per_token)), Eta());
+  const int64_t room = TerminalWidth() - static_cast<int64_t>(text.size()) - 3;
+  std::string bar;
+  if (room >= 10) {
+    const int64_t width = std::min<int64_t>(room, 40);
+    const int64_t filled = width * progress_.run_units_finished / options_.unit_count;
+    bar = "[" + std::string(static_cast<size_t>(filled), '#') +
+          std::string(static_cast<size_t>(width - filled), '.') + "]";
+  }
+  std::fprintf(stderr, "\r\033[K%s%s", bar.c_str(), text.c_str());
+  std::fflush(stderr);
+  bar_is_shown_ = true;
+}
+
+void Reporter::PrintLine() {
+  std::fprintf(
+      stderr, "%s\n",
+      fmt::format("worker {}: {}/{} units of the run done, {} by this worker; {} tokens, "
+                  "{:.0f} tokens/s, {}/s, ETA {}",
+                  options_.worker_id, progress_.run_units_finished.load(), options_.unit_count,
+                  progress_.units_committed.load(), FormatCount(progress_.tokens_computed),
+                  tokens_.PerSecond(),
+                  FormatBytes(tokens_.PerSecond() * static_cast<double>(options_.bytes_per_token)),
+                  Eta())
+          .c_str());
+}
+
+void Reporter::PrintJson() {
+  const nlohmann::ordered_json line = {{"event", "progress"},
+                                       {"worker", options_.worker_id},
+                                       {"units_done", progress_.run_units_finished.load()},
+                                       {"unit_count", options_.unit_count},
+                                       {"units_committed", progress_.units_committed.load()},
+                                       {"samples_committed", progress_.samples_committed.load()},
+                                       {"tokens_computed", progress_.tokens_computed.load()},
+                                       {"tokens_committed", progress_.tokens_committed.load()},
+                                       {"bytes_committed", progress_.bytes_committed.load()},
+                                       {"tokens_per_second", tokens_.PerSecond()},
+                                       {"engine_busy_ms", progress_.engine_busy_ms.load()},
+                                       {"engine_wait_ms", progress_.engine_wait_ms.load()}};
+  std::printf("%s\n", line.dump().c_str());
+  std::fflush(stdout);
+}
+
+void Reporter::ClearBar() {
+  if (bar_is_shown_) std::fputs("\r\033[K", stderr);
+  bar_is_shown_ = false;
+}
+
+void Reporter::Event(const std::string& text) {
+  std::lock_guard lock(mutex_);
+  if (options_.mode == Mode::kJson) {
+    const nlohmann::ordered_json line = {
+        {"event", "message"}, {"worker", options_.worker_id}, {"text", text}};
+    std::printf("%s\n",
+                line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::fflush(stdout);
+    return;
+  }
+  ClearBar();
+  std::fprintf(stderr, "worker %lld: %s\n", static_cast<long long>(options_.worker_id),
+               text.c_str());
+}
+
+void Reporter::Say(const std::string& text) {
+  if (options_.mode != Mode::kQuiet) Event(text);
+}
+
+void Reporter::Finish() {
+  std::lock_guard lock(mutex_);
+  if (options_.mode == Mode::kJson) PrintJson();
+  ClearBar();
+}
+
+}  // namespace thresher

@@ -1,0 +1,64 @@
+#ifndef THRESHER_CLI_REPORTER_H_
+#define THRESHER_CLI_REPORTER_H_
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "extract/progress.h"
+
+namespace thresher {
+
+// Shows a worker's progress: a bar on a terminal, a line every few seconds in a log, JSON lines on
+// the standard output for machines, or nothing. Thread-safe.
+class Reporter {
+ public:
+  enum class Mode { kBar, kLines, kJson, kQuiet };
+
+  struct Options {
+    Mode mode = Mode::kLines;
+    int64_t worker_id = 0;
+    int64_t unit_count = 0;
+    int64_t bytes_per_token = 0;
+    int64_t line_interval_ms = 5'000;
+  };
+
+  // kBar where the standard error stream is a terminal, kLines elsewhere.
+  static Mode DefaultMode();
+
+  Reporter(Clock& clock, const Progress& progress, Options options);
+
+  // Call often; it decides itself what to print and when.
+  void Update();
+
+  // A line for people about something that happened; in JSON mode an object. Printed even when
+  // quiet.
+  void Event(const std::string& text);
+
+  // A line that is left out when quiet.
+  void Say(const std::string& text);
+
+  // Ends the bar's line.
+  void Finish();
+
+ private:
+  void PrintBar();
+  void PrintLine();
+  void PrintJson();
+  std::string Eta() const;
+  void ClearBar();
+
+  Clock& clock_;
+  const Progress& progress_;
+  const Options options_;
+  std::mutex mutex_;
+  RateMeter tokens_{20'000};
+  RateMeter units_{300'000};
+  int64_t next_line_ms_ = 0;
+  bool bar_is_shown_ = false;
+};
+
+}  // namespace thresher
+
+#endif  // THRESHER_CLI_REPORTER_H_

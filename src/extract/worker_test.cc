@@ -1,0 +1,453 @@
+// The pipeline with a made-up engine: exactness under faults, stops and competition. Runs under
+// ThreadSanitizer too.
+
+#include "extract/worker.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/random.h"
+#include "extract/fake_engine_for_test.h"
+#include "extract/planner.h"
+#include "store/fault_store.h"
+#include "store/memory_store.h"
+#include "store/temporary_folder_for_test.h"
+#include "work/keys.h"
+
+namespace thresher {
+namespace {
+
+constexpr int64_t kBatchTokens = 64;
+
+// Sleeps return at once, so that retries and idle polls cost no time; the rest is real.
+class HastyClock : public Clock {
+ public:
+  int64_t MonotonicMs() const override { return Clock::Real().MonotonicMs() + slept_ms_; }
+  int64_t UnixMs() const override { return Clock::Real().UnixMs(); }
+  void SleepMs(int64_t duration_ms) override {
+    slept_ms_ += duration_ms;
+    std::this_thread::yield();
+  }
+
+ private:
+  std::atomic<int64_t> slept_ms_{0};
+};
+
+std::string WriteDataset(const std::string& folder, int64_t sample_count) {
+  const std::string path = folder + "/data.jsonl";
+  std::ofstream file(path);
+  Random random(7);
+  for (int64_t i = 0; i < sample_count; ++i) {
+    file << "{\"id\": \"s" << i << "\", \"token_ids\": [" << i % 50;
+    const uint64_t more = random.Below(40);
+    for (uint64_t t = 0; t < more; ++t) file << "," << random.Below(50);
+    file << "]}\n";
+  }
+  return path;
+}
+
+// A data set, a run over it, and what its shards must hold.
+class WorkerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto dataset = Dataset::Open(WriteDataset(folder_.path(), 200));
+    ASSERT_TRUE(dataset.ok()) << dataset.status().message();
+    dataset_ = std::make_unique<Dataset>(*std::move(dataset));
+    SampleReaderOptions options;
+    options.vocabulary_size = 50;
+    auto reader = SampleReader::Create(folder_.path(), options);
+    ASSERT_TRUE(reader.ok()) << reader.status().message();
+    reader_ = std::make_unique<SampleReader>(*std::move(reader));
+    format_.hooks = {{"blocks.0.hook_resid_post", 24}, {"blocks.1.hook_resid_post", 24}};
+    format_.dtype = DType::kBf16;
+    spec_.model = {"m", "Fake", 2, 24, "c", "w"};
+    spec_.dataset = {dataset_->path(), dataset_->fingerprint(), dataset_->record_count()};
+    spec_.prompts = {reader_->fingerprint(), 2048, "truncate"};
+    for (const ShardHook& hook : format_.hooks) spec_.capture.hooks.push_back(hook.name);
+    spec_.capture.dtype = "bf16";
+    spec_.capture.compute = "f32";
+    spec_.capture.engine = "fake";
+    spec_.capture.batch_tokens = kBatchTokens;
+    spec_.shard_bytes = 30'000;
+    format_.run_fingerprint = spec_.Fingerprint();
+  }
+
+  Result<thresher::Run> Join(Store& store) {
+    return CreateOrJoinRun(store, spec_, [&] {
+      return PlanUnits(*dataset_, *reader_, dataset_->record_count(), 300);
+    });
+  }
+
+  struct WorkerRun {
+    Result<Worker::Outcome> outcome = Cancelled("did not run");
+    Progress progress;
+    StopRequest stop;
+    std::vector<std::string> events;
+    std::mutex events_mutex;
+  };
+
+  void RunWorker(Store& store, FakeEngine& engine, int64_t worker_id, WorkerRun& result,
+                 Worker::Options options = {}) {
+    const Result<thresher::Run> run = Join(store);
+    if (!run.ok()) {
+      result.outcome = run.status();
+      return;
+    }
+    options.idle_poll_ms = 20;
+    const std::string session = RandomSessionId();
+    Ledger ledger(store, clock_, *run,
+                  {.worker_id = worker_id, .session = session, .lease_ttl_ms = lease_ttl_ms_});
+    Heartbeat heartbeat;
+    heartbeat.session = session;
+    heartbeat.worker_id = worker_id;
+    Worker worker({.store = store,
+                   .clock = clock_,
+                   .run = *run,
+                   .ledger = ledger,
+                   .dataset = *dataset_,
+                   .reader = *reader_,
+                   .engine = engine,
+                   .format = format_,
+                   .heartbeat = heartbeat,
+                   .progress = result.progress,
+                   .stop = result.stop,
+                   .report = [] {},
+                   .events =
+                       [&](const std::string& text) {
+                         std::lock_guard lock(result.events_mutex);
+                         result.events.push_back(text);
+                       }},
+                  options);
+    result.outcome = worker.Run();
+  }
+
+  // Every unit has one commit, and its shard is there and holds exactly what the data set and the
+  // fake engine say.
+  void ExpectCommittedShards(Store& store) {
+    const Result<thresher::Run> run = LoadRun(store);
+    ASSERT_TRUE(run.ok()) << run.status().message();
+    for (int64_t unit = 0; unit < run->plan.unit_count(); ++unit) {
+      const Result<Commit> commit = ReadCommit(store, unit);
+      ASSERT_TRUE(commit.ok()) << commit.status().message();
+      std::vector<std::byte> stored(static_cast<size_t>(commit->bytes));
+      ASSERT_TRUE(store.GetRange(commit->shard, 0, stored).ok()) << commit->shard;
+      EXPECT_EQ(stored, ExpectedShard(*run, unit)) << commit->shard;
+    }
+  }
+
+  // Besides, nothing else lies in the workers' folders, and nothing is left of handovers.
+  void ExpectWhole(Store& store) {
+    ExpectCommittedShards(store);
+    const auto commits = ListAll(store, kCommitsPrefix);
+    const auto objects = ListAll(store, "tpu_");
+    ASSERT_TRUE(objects.ok());
+    EXPECT_EQ(objects->size(), commits->size()) << "shards that no commit refers to";
+    EXPECT_TRUE(ListAll(store, kHandoversPrefix)->empty());
+  }
+
+  // The slow, obvious way to a unit's shard: one sequence at a time, no pipeline.
+  std::vector<std::byte> ExpectedShard(const thresher::Run& run, int64_t unit) {
+    UnitJob job = TokeniseUnit(*dataset_, *reader_, unit, 1, run.plan.Samples(unit));
+    ShardBuilder builder(format_, job);
+    std::vector<std::byte> memory(static_cast<size_t>(builder.file_bytes()));
+    builder.SetMemory(memory.data());
+    FakeEngine engine(format_, kBatchTokens);
+    for (size_t s = 0; s + 1 < job.sequence_offsets.size(); ++s) {
+      const int64_t begin = job.sequence_offsets[s];
+      const int64_t length = job.sequence_offsets[s + 1] - begin;
+      const std::vector<int64_t> offsets = {0, length};
+      const PackedBatch batch{
+          std::span(job.token_ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(length)),
+          offsets};
+      EXPECT_TRUE(engine.Forward(batch, builder.Outputs(begin)).ok());
+    }
+    builder.Absorb(job.token_count());
+    builder.Finish();
+    return memory;
+  }
+
+  int64_t TotalTokens() {
+    return TokeniseUnit(*dataset_, *reader_, 0, 1, {0, dataset_->record_count()}).token_count();
+  }
+
+  TemporaryFolder folder_;
+  HastyClock clock_;
+  int64_t lease_ttl_ms_ = 3'600'000;
+  std::unique_ptr<Dataset> dataset_;
+  std::unique_ptr<SampleReader> reader_;
+  ShardFormat format_;
+  RunSpec spec_;
+};
+
+TEST_F(WorkerTest, OneWorkerMakesTheWholeRun) {
+  MemoryStore store;
+  FakeEngine engine(format_, kBatchTokens);
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker);
+  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
+  EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
+  EXPECT_EQ(engine.tokens_computed, TotalTokens());
+  EXPECT_EQ(worker.progress.samples_committed, 200);
+  ExpectWhole(store);
+}
+
+TEST_F(WorkerTest, EveryStoredDTypeGoesThroughThePipeline) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kI8, DType::kF8E4M3}) {
+    format_.dtype = dtype;
+    MemoryStore store;
+    FakeEngine engine(format_, kBatchTokens);
+    WorkerRun worker;
+    RunWorker(store, engine, 0, worker);
+    ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
+    ExpectWhole(store);
+  }
+}
+
+TEST_F(WorkerTest, WorkersShareTheWorkWithoutDoublingAnything) {
+  MemoryStore store;
+  std::vector<std::unique_ptr<FakeEngine>> engines;
+  std::vector<std::unique_ptr<WorkerRun>> runs;
+  std::vector<std::thread> threads;
+  for (int64_t id = 0; id < 4; ++id) {
+    engines.push_back(std::make_unique<FakeEngine>(format_, kBatchTokens));
+    runs.push_back(std::make_unique<WorkerRun>());
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    // Two of them have the same worker id.
+    threads.emplace_back(
+        [&, i] { RunWorker(store, *engines[i], static_cast<int64_t>(i / 2), *runs[i]); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  int64_t tokens = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    ASSERT_TRUE(runs[i]->outcome.ok()) << runs[i]->outcome.status().message();
+    EXPECT_EQ(*runs[i]->outcome, Worker::Outcome::kComplete);
+    tokens += engines[i]->tokens_computed;
+  }
+  EXPECT_EQ(tokens, TotalTokens());
+  ExpectWhole(store);
+}
+
+TEST_F(WorkerTest, AStopInMidUnitLosesNoMoreThanTheBatchInHand) {
+  MemoryStore store;
+  FakeEngine first(format_, kBatchTokens);
+  WorkerRun stopped;
+  // Stop in the fourth pass: the second unit is then begun and not finished.
+  first.before_forward = [&](const PackedBatch&) {
+    if (first.batches_computed == 3) stopped.stop.Request();
+    return OkStatus();
+  };
+  RunWorker(store, first, 0, stopped, {.stop_grace_ms = 0});
+  ASSERT_TRUE(stopped.outcome.ok()) << stopped.outcome.status().message();
+  EXPECT_EQ(*stopped.outcome, Worker::Outcome::kStopped);
+
+  FakeEngine second(format_, kBatchTokens);
+  WorkerRun resumed;
+  RunWorker(store, second, 1, resumed);
+  ASSERT_TRUE(resumed.outcome.ok()) << resumed.outcome.status().message();
+  EXPECT_EQ(*resumed.outcome, Worker::Outcome::kComplete);
+  EXPECT_EQ(first.tokens_computed + second.tokens_computed, TotalTokens())
+      << "nothing that the first worker computed was computed again";
+  EXPECT_EQ(stopped.progress.units_handed_over, 1);
+  ExpectWhole(store);
+}
+
+TEST_F(WorkerTest, AStopWithTimeLeftFinishesTheUnit) {
+  MemoryStore store;
+  FakeEngine engine(format_, kBatchTokens);
+  WorkerRun worker;
+  engine.before_forward = [&](const PackedBatch&) {
+    worker.stop.Request();
+    return OkStatus();
+  };
+  RunWorker(store, engine, 0, worker, {.stop_grace_ms = 3'600'000});
+  ASSERT_TRUE(worker.outcome.ok());
+  EXPECT_EQ(*worker.outcome, Worker::Outcome::kStopped);
+  EXPECT_EQ(worker.progress.units_committed, 1);
+  EXPECT_EQ(worker.progress.units_handed_over, 0);
+}
+
+TEST_F(WorkerTest, ADamagedHandoverIsNotUsed) {
+  MemoryStore store;
+  FakeEngine first(format_, kBatchTokens);
+  WorkerRun stopped;
+  first.before_forward = [&](const PackedBatch&) {
+    if (first.batches_computed == 1) stopped.stop.Request();
+    return OkStatus();
+  };
+  RunWorker(store, first, 0, stopped, {.stop_grace_ms = 0});
+  const std::string key = HandoverShardKey(0, 1);
+  const Result<ObjectInfo> info = store.Stat(key);
+  ASSERT_TRUE(info.ok()) << info.status().message();
+  std::vector<std::byte> bytes(static_cast<size_t>(info->bytes));
+  ASSERT_TRUE(store.GetRange(key, 0, bytes).ok());
+  bytes[bytes.size() / 2] ^= std::byte{1};
+  ASSERT_TRUE(store.Put(key, bytes).ok());
+
+  FakeEngine second(format_, kBatchTokens);
+  WorkerRun resumed;
+  RunWorker(store, second, 1, resumed);
+  ASSERT_TRUE(resumed.outcome.ok());
+  EXPECT_EQ(second.tokens_computed, TotalTokens());
+  ExpectWhole(store);
+}
+
+TEST_F(WorkerTest, AVanishedWorkersUnitsAreTakenOver) {
+  MemoryStore store(clock_);
+  lease_ttl_ms_ = 500;
+  {
+    const Result<thresher::Run> run = Join(store);
+    ASSERT_TRUE(run.ok());
+    Ledger vanished(store, clock_, *run,
+                    {.worker_id = 7, .session = "gone", .lease_ttl_ms = lease_ttl_ms_});
+    ASSERT_TRUE(vanished.Beat(Heartbeat{}).ok());
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE((*vanished.ClaimNext()).has_value());
+  }
+  FakeEngine engine(format_, kBatchTokens);
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker, {.beat_interval_ms = 50});
+  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
+  EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
+  ExpectWhole(store);
+}
+
+// Two workers make the same unit: the one that commits second throws its shard away.
+TEST_F(WorkerTest, ALateDuplicateIsDeleted) {
+  MemoryStore store(clock_);
+  lease_ttl_ms_ = 500;
+  FakeEngine slow(format_, kBatchTokens);
+  WorkerRun slow_run;
+  FakeEngine fast(format_, kBatchTokens);
+  WorkerRun fast_run;
+  slow.before_forward = [&](const PackedBatch&) {
+    // While the slow worker is in its first pass its leases run out, and another worker makes the
+    // whole run.
+    if (slow.batches_computed == 0) RunWorker(store, fast, 1, fast_run);
+    return OkStatus();
+  };
+  RunWorker(store, slow, 0, slow_run);
+  ASSERT_TRUE(fast_run.outcome.ok()) << fast_run.outcome.status().message();
+  ASSERT_TRUE(slow_run.outcome.ok()) << slow_run.outcome.status().message();
+  EXPECT_GE(slow_run.progress.units_duplicate, 1);
+  ExpectWhole(store);
+}
+
+TEST_F(WorkerTest, APoisonUnitIsSetAsideAndTheRestIsMade) {
+  MemoryStore store;
+  FakeEngine engine(format_, kBatchTokens);
+  int64_t passes = 0;
+  const Result<thresher::Run> run = Join(store);
+  ASSERT_TRUE(run.ok());
+  // Sample 57 begins with token 7 and is the only sequence whose tokens begin so in its unit.
+  const UnitJob all = TokeniseUnit(*dataset_, *reader_, 0, 1, {57, 1});
+  engine.before_forward = [&](const PackedBatch& batch) {
+    ++passes;
+    const auto& ids = batch.token_ids;
+    const auto found =
+        std::search(ids.begin(), ids.end(), all.token_ids.begin(), all.token_ids.end());
+    return found == ids.end() ? OkStatus() : Internal("cannot compute this");
+  };
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker, {.max_consecutive_failures = 100});
+  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
+  EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
+  const auto quarantined = ListUnits(store, kQuarantinePrefix, run->plan.unit_count());
+  ASSERT_EQ(quarantined->size(), 1u);
+  const auto record = ReadQuarantine(store, quarantined->front());
+  ASSERT_TRUE(record.ok());
+  EXPECT_EQ(record->errors.size(), 4u);
+  EXPECT_NE(record->errors[0].find("cannot compute this"), std::string::npos);
+  EXPECT_LE(record->first_sample, 57);
+  ASSERT_TRUE(*WriteManifest(store, *run));
+}
+
+TEST_F(WorkerTest, AFullStoreStopsTheWorkerAndLosesNothing) {
+  MemoryStore inner;
+  FaultStore store(inner, clock_);
+  store.AddFault({.kind = FaultKind::kErrorBefore,
+                  .call = StoreCall::kPut,
+                  .first_call = 8,
+                  .call_count = 1'000'000,
+                  .status = ResourceExhausted("disk full")});
+  FakeEngine engine(format_, kBatchTokens);
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker, {.beat_interval_ms = 3'600'000});
+  ASSERT_FALSE(worker.outcome.ok());
+  EXPECT_EQ(worker.outcome.status().code(), Code::kResourceExhausted);
+  EXPECT_NE(worker.outcome.status().message().find("disk full"), std::string::npos);
+
+  FakeEngine second(format_, kBatchTokens);
+  WorkerRun resumed;
+  RunWorker(inner, second, 0, resumed);
+  ASSERT_TRUE(resumed.outcome.ok()) << resumed.outcome.status().message();
+  EXPECT_EQ(*resumed.outcome, Worker::Outcome::kComplete);
+  ExpectWhole(inner);
+}
+
+// SQLite's way: fail the n-th call, for every n, in each way; after each, a healthy worker
+// finishes.
+class AnyStoreCallTest : public WorkerTest, public ::testing::WithParamInterface<FaultKind> {};
+
+TEST_P(AnyStoreCallTest, MayFail) {
+  const Worker::Options fast_beat = {.beat_interval_ms = 5};
+  lease_ttl_ms_ = 1000;
+  int64_t faults_met = 0;
+  for (int64_t n = 1;; ++n) {
+    MemoryStore inner(clock_);
+    FaultStore store(inner, clock_);
+    Fault fault{.kind = GetParam(), .first_call = n};
+    if (GetParam() == FaultKind::kFalseConflict) fault.call = StoreCall::kCreateIfAbsent;
+    store.AddFault(fault);
+    FakeEngine engine(format_, 100'000);
+    WorkerRun worker;
+    RunWorker(store, engine, 0, worker, fast_beat);
+    if (store.FaultCount() == 0) break;
+    ++faults_met;
+    WorkerRun healthy;
+    FakeEngine second(format_, 100'000);
+    RunWorker(inner, second, 1, healthy, fast_beat);
+    ASSERT_TRUE(healthy.outcome.ok()) << "call " << n << ": " << healthy.outcome.status().message();
+    ASSERT_EQ(*healthy.outcome, Worker::Outcome::kComplete) << "call " << n;
+    ExpectCommittedShards(inner);
+    if (HasFatalFailure() || HasNonfatalFailure()) FAIL() << "after call " << n;
+  }
+  EXPECT_GT(faults_met, 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, AnyStoreCallTest,
+                         ::testing::Values(FaultKind::kErrorBefore, FaultKind::kErrorAfter,
+                                           FaultKind::kFalseConflict));
+
+TEST_F(WorkerTest, AWorkerWithOtherSettingsIsRefusedWithTheDifferenceNamed) {
+  MemoryStore store;
+  ASSERT_TRUE(Join(store).ok());
+  spec_.capture.dtype = "f32";
+  const Result<thresher::Run> refused = Join(store);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), Code::kFailedPrecondition);
+  EXPECT_NE(refused.status().message().find("capture.dtype: the run has \"bf16\", this worker "
+                                            "\"f32\""),
+            std::string::npos)
+      << refused.status().message();
+}
+
+TEST(PackBatchesTest, TakesWholeSequencesInOrder) {
+  const std::vector<int64_t> offsets = {0, 10, 20, 90, 91, 92, 300};
+  const auto batches = PackBatches(offsets, 64);
+  ASSERT_EQ(batches.size(), 4u);
+  EXPECT_EQ(batches[0].end_sequence, 2);
+  EXPECT_EQ(batches[1].end_sequence, 3) << "a sequence longer than a batch stands alone";
+  EXPECT_EQ(batches[2].end_sequence, 5);
+  EXPECT_EQ(batches[3].end_sequence, 6);
+  EXPECT_TRUE(PackBatches(std::vector<int64_t>{0}, 64).empty());
+}
+
+}  // namespace
+}  // namespace thresher

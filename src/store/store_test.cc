@@ -1,0 +1,72 @@
+#include "store/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "store/temporary_folder_for_test.h"
+
+namespace thresher {
+namespace {
+
+using testing::HasSubstr;
+
+std::string UrlOf(std::string_view url) {
+  const Result<std::unique_ptr<Store>> store = OpenStore(url);
+  return store.ok() ? (*store)->url() : store.status().message();
+}
+
+TEST(OpenStoreTest, FormsOfLocalAddresses) {
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(UrlOf("file:///data/run1"), "file:///data/run1");
+  EXPECT_EQ(UrlOf("file:///data//x/../run1/"), "file:///data/run1");
+  EXPECT_EQ(UrlOf("file:///"), "file:///");
+  EXPECT_EQ(UrlOf("/data/run 1"), "file:///data/run 1");
+  EXPECT_EQ(UrlOf("out/run1/"), "file://" + here + "/out/run1");
+  EXPECT_EQ(UrlOf("./out"), "file://" + here + "/out");
+  EXPECT_EQ(UrlOf("a:b"), "file://" + here + "/a:b");
+  EXPECT_EQ(UrlOf("./x://y"), "file://" + here + "/x:/y");
+  EXPECT_EQ(UrlOf("memory:"), "memory:");
+}
+
+TEST(OpenStoreTest, CreatesNothing) {
+  const TemporaryFolder folder;
+  const Result<std::unique_ptr<Store>> store = OpenStore(folder.path() + "/run");
+  ASSERT_TRUE(store.ok());
+  EXPECT_FALSE((*store)->Stat("a").ok());
+  EXPECT_TRUE((*store)->List("", "", 1).ok());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/run"));
+}
+
+TEST(OpenStoreTest, OtherSchemesAreRefusedWithWhatThereIs) {
+  for (const char* url : {"gs://bucket/run", "s3://bucket", "az://container/x", "https://host/"}) {
+    const Result<std::unique_ptr<Store>> store = OpenStore(url);
+    ASSERT_FALSE(store.ok()) << url;
+    EXPECT_EQ(store.status().code(), Code::kInvalidArgument);
+    EXPECT_THAT(store.status().message(), HasSubstr(url));
+    EXPECT_THAT(store.status().message(), HasSubstr("file:///"));
+    EXPECT_THAT(store.status().message(), HasSubstr("memory:"));
+  }
+  for (const char* url : {"", "file://", "file://host/run", "file://relative"}) {
+    EXPECT_EQ(OpenStore(url).status().code(), Code::kInvalidArgument) << url;
+  }
+}
+
+TEST(CheckKeyTest, MessageNamesTheKeyAndWhatIsWrong) {
+  EXPECT_TRUE(CheckKey("commits/unit-000123.json").ok());
+  EXPECT_THAT(CheckKey("a/../b").message(), HasSubstr("\"a/../b\""));
+  EXPECT_THAT(CheckKey("a//b").message(), HasSubstr("empty part"));
+}
+
+TEST(GetTextTest, TellsWhatIsMissing) {
+  const Result<std::unique_ptr<Store>> store = OpenStore("memory:");
+  ASSERT_TRUE(store.ok());
+  const Result<std::string> text = GetText(**store, "run.json");
+  EXPECT_EQ(text.status().code(), Code::kNotFound);
+  EXPECT_THAT(text.status().message(), HasSubstr("run.json"));
+}
+
+}  // namespace
+}  // namespace thresher

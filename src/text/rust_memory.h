@@ -1,0 +1,61 @@
+#ifndef THRESHER_TEXT_RUST_MEMORY_H_
+#define THRESHER_TEXT_RUST_MEMORY_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "rust/thresher_rust.h"
+
+namespace thresher {
+
+// Bytes that the Rust library allocated: freed with this object.
+class RustBytes {
+ public:
+  RustBytes() = default;
+  RustBytes(const RustBytes&) = delete;
+  RustBytes& operator=(const RustBytes&) = delete;
+  ~RustBytes() { thresher_bytes_free(bytes_); }
+
+  // Where a call writes its result; at most one call for each object.
+  ThresherBytes* out() { return &bytes_; }
+  std::string_view view() const {
+    return {reinterpret_cast<const char*>(bytes_.data), bytes_.length};
+  }
+
+ private:
+  ThresherBytes bytes_ = {nullptr, 0};
+};
+
+// As RustBytes, for token ids.
+class RustIds {
+ public:
+  RustIds() = default;
+  RustIds(const RustIds&) = delete;
+  RustIds& operator=(const RustIds&) = delete;
+  ~RustIds() { thresher_ids_free(ids_); }
+
+  ThresherIds* out() { return &ids_; }
+  const uint32_t* begin() const { return ids_.data; }
+  const uint32_t* end() const { return ids_.data + ids_.length; }
+
+ private:
+  ThresherIds ids_ = {nullptr, 0};
+};
+
+inline const uint8_t* RustData(std::string_view text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
+
+// What a call's outcome means here: a wrong input is the user's, a panic is ours.
+inline Status RustStatus(int32_t outcome, const RustBytes& error) {
+  if (outcome == THRESHER_OK) return OkStatus();
+  std::string message(error.view());
+  return outcome == THRESHER_INVALID ? InvalidArgument(std::move(message))
+                                     : Internal("panic in a library: " + message);
+}
+
+}  // namespace thresher
+
+#endif  // THRESHER_TEXT_RUST_MEMORY_H_
