@@ -45,6 +45,7 @@ struct Inputs {
   std::vector<HookPoint> hooks;
   ShardFormat format;
   int64_t bytes_per_token = 0;
+  int64_t max_tokens = 0;
   int64_t sample_count = 0;
 };
 
@@ -73,6 +74,15 @@ int64_t BytesPerToken(const ShardFormat& format) {
   return bytes;
 }
 
+Result<int64_t> ChooseMaxTokens(int64_t asked, const Model& model) {
+  constexpr int64_t kDefault = 2048;
+  if (asked == 0) return std::min(kDefault, model.max_positions);
+  if (asked <= model.max_positions) return asked;
+  return InvalidArgument(
+      fmt::format("--max-tokens {}: this model has {} positions (max_position_embeddings)", asked,
+                  model.max_positions));
+}
+
 Result<Inputs> OpenInputs(const ExtractOptions& options) {
   const ExtractSettings& settings = options.settings;
   Inputs inputs;
@@ -80,16 +90,13 @@ Result<Inputs> OpenInputs(const ExtractOptions& options) {
   ASSIGN_OR_RETURN(inputs.dataset, Dataset::Open(settings.dataset));
   ASSIGN_OR_RETURN(inputs.model, LoadModel(settings.model));
   const Model& model = *inputs.model;
-  if (model.max_positions > 0 && settings.max_tokens > model.max_positions) {
-    return InvalidArgument(fmt::format("--max-tokens {}: this model has {} positions",
-                                       settings.max_tokens, model.max_positions));
-  }
+  ASSIGN_OR_RETURN(inputs.max_tokens, ChooseMaxTokens(settings.max_tokens, model));
   ASSIGN_OR_RETURN(inputs.hooks, SelectHooks(settings.hooks, settings.layers,
                                              static_cast<int32_t>(model.layer_count)));
   ASSIGN_OR_RETURN(inputs.format, FormatOf(model, inputs.hooks, options.dtype));
   inputs.bytes_per_token = BytesPerToken(inputs.format);
   SampleReaderOptions reader_options;
-  reader_options.max_tokens = settings.max_tokens;
+  reader_options.max_tokens = inputs.max_tokens;
   reader_options.overlong = options.overlong;
   reader_options.vocabulary_size = model.vocabulary_size;
   ASSIGN_OR_RETURN(inputs.reader, SampleReader::Create(settings.model, reader_options));
@@ -113,7 +120,7 @@ RunSpec SpecOf(const ExtractOptions& options, const Inputs& inputs, const std::s
                   .fingerprint = inputs.dataset->fingerprint(),
                   .sample_count = inputs.sample_count};
   spec.prompts = {.fingerprint = inputs.reader->fingerprint(),
-                  .max_tokens = options.settings.max_tokens,
+                  .max_tokens = inputs.max_tokens,
                   .overlong = options.settings.overlong};
   for (const ShardHook& hook : inputs.format.hooks) spec.capture.hooks.push_back(hook.name);
   spec.capture.dtype = std::string(DTypeName(options.dtype));

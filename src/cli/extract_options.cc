@@ -49,7 +49,7 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
                 "SLURM_PROCID"});
   settings.Add("--num-workers", t.num_workers,
                "How many workers there are: each begins with its own part [unknown]");
-  settings.Add("--max-tokens", t.max_tokens, "Longest sequence, in tokens [2048]",
+  settings.Add("--max-tokens", t.max_tokens, "Longest sequence, in tokens [2048, or the model's positions if fewer]",
                {"MAX_SEQ_LENGTH"});
   settings.Add("--overlong", t.overlong,
                "A longer sample is cut (truncate) or set aside and recorded (reject) [truncate]");
@@ -75,7 +75,7 @@ Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings) {
   RETURN_IF_ERROR(CheckGiven("--model", settings.model, "the model's folder"));
   RETURN_IF_ERROR(CheckGiven("--dataset", settings.dataset, "a JSONL file"));
   RETURN_IF_ERROR(CheckGiven("--output", settings.output, "the run's folder"));
-  RETURN_IF_ERROR(CheckPositive("--max-tokens", settings.max_tokens));
+  RETURN_IF_ERROR(CheckNotNegative("--max-tokens", settings.max_tokens));
   RETURN_IF_ERROR(CheckPositive("--batch-tokens", settings.batch_tokens));
   RETURN_IF_ERROR(CheckPositive("--arenas", settings.arenas));
   RETURN_IF_ERROR(CheckNotNegative("--worker-id", settings.worker_id));

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 
 #include "cli/command.h"
@@ -21,6 +22,8 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(28);
   int exit_status = kExitComplete;
+  // A file-size limit is then an error of the write, which says what happened.
+  std::signal(SIGXFSZ, SIG_IGN);
   AddExtractCommand(app, exit_status);
   AddStatusCommand(app, exit_status);
   AddVerifyCommand(app, exit_status);

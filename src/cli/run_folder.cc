@@ -1,0 +1,19 @@
+#include "cli/run_folder.h"
+
+#include "work/keys.h"
+
+namespace thresher {
+
+Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(url));
+  const Result<ObjectInfo> spec = store->Stat(kRunKey);
+  if (spec.ok()) return store;
+  if (spec.status().code() != Code::kNotFound) {
+    return spec.status().WithContext("reading run.json in " + store->url());
+  }
+  return NotFound("no run at " + store->url() +
+                  ": a run's folder holds run.json, plan/, commits/ and shards below tpu_0/, "
+                  "tpu_1/, ...; give what --output of thresher extract was");
+}
+
+}  // namespace thresher

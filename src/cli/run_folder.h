@@ -1,0 +1,18 @@
+#ifndef THRESHER_CLI_RUN_FOLDER_H_
+#define THRESHER_CLI_RUN_FOLDER_H_
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "store/store.h"
+
+namespace thresher {
+
+// Opens the folder of an existing run. kNotFound, saying what a run's folder looks like, if `url`
+// holds none.
+Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url);
+
+}  // namespace thresher
+
+#endif  // THRESHER_CLI_RUN_FOLDER_H_
