@@ -235,8 +235,10 @@ Result<int> Conclude(Store& store, const Run& run, Worker::Outcome outcome, Repo
     reporter.Event("stopped before the run was complete; start the same command again to go on");
     return static_cast<int>(kExitStopped);
   }
-  ASSIGN_OR_RETURN(const bool whole, WriteManifest(store, run));
-  if (!whole) return DataLoss("commits that were there have disappeared from " + store.url());
+  if (!store.Stat(kManifestKey).ok()) {
+    ASSIGN_OR_RETURN(const bool whole, WriteManifest(store, run));
+    if (!whole) return DataLoss("commits that were there have disappeared from " + store.url());
+  }
   ASSIGN_OR_RETURN(const bool exceptions, HasExceptions(store, run));
   if (!exceptions) {
     reporter.Say("the run is complete: " + store.url());
