@@ -1,0 +1,48 @@
+#ifndef THRESHER_VERIFY_RECOMPUTE_H_
+#define THRESHER_VERIFY_RECOMPUTE_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/engine.h"
+#include "store/store.h"
+#include "verify/finding.h"
+#include "verify/run_records.h"
+
+namespace thresher {
+
+struct PickedSequence {
+  int64_t unit = 0;
+  int64_t sequence = 0;  // inside the unit's shard
+};
+
+// A random `fraction` of all sequences, at least one if there is one and `fraction` is above 0, the
+// same for the same seed text; ascending. `sequence_counts` by unit.
+std::vector<PickedSequence> PickSequences(std::string_view seed_text, double fraction,
+                                          const std::vector<int64_t>& sequence_counts);
+
+struct RecomputeResult {
+  int64_t sequences = 0;
+  int64_t tokens = 0;
+  double worst_relative = 0;  // relative L2 error, of the comparison nearest to its limit
+  double worst_of_limit = 0;  // the same as a fraction of what is allowed
+  std::string worst_where;
+};
+
+// Runs the picked sequences through `engine` one at a time, each alone in its batch, and compares
+// all hook points with what is stored (row_error.h). The engine's hook points are those of the run,
+// its stored dtype is f32. Memory: all hook points of one sequence in f32, and the largest stored
+// one for each thread. Errors are those of the engine or the store; differences go to `log`.
+// `on_tokens` is told of each sequence's tokens when it is done.
+Result<RecomputeResult> RecomputeSequences(Store& store, const RunRecords& records,
+                                           const std::vector<PickedSequence>& picked,
+                                           Engine& engine, int threads, FindingLog& log,
+                                           const std::function<void(int64_t)>& on_tokens);
+
+}  // namespace thresher
+
+#endif  // THRESHER_VERIFY_RECOMPUTE_H_
