@@ -83,6 +83,7 @@ Graph BuildGraph(const ModelShape& shape) {
                   1.0F / std::sqrt(static_cast<float>(shape.head_dim)), std::nullopt});
     const ValueId attention = linear(z, shape.hidden, false);
     residual = graph.AddNode(Add{residual, attention});
+    graph.SetHook({layer, HookKind::kResidMid}, residual);
     const ValueId mlp_in = norm(residual);
     const ValueId gate = linear(mlp_in, shape.intermediate, false);
     const ValueId up = linear(mlp_in, shape.intermediate, false);
@@ -98,6 +99,7 @@ Graph BuildGraph(const ModelShape& shape) {
     graph.SetHook({layer, HookKind::kMlpOut}, mlp);
     graph.SetHook({layer, HookKind::kResidPost}, residual);
   }
+  graph.SetHook({static_cast<int32_t>(shape.layers), HookKind::kFinalNorm}, norm(residual));
   return graph;
 }
 

@@ -31,8 +31,8 @@ struct CpuEngineOptions {
 bool ProcessorHasBf16();
 
 // Packs the weights that the hook points need. `model` must outlive the engine: the embedding table
-// is read from its mapped files. `hooks` must be sorted and not empty; kInvalidArgument if the model
-// has no such hook point.
+// is read from its mapped files. `hooks` must be sorted and not empty; kInvalidArgument if the
+// model has no such hook point.
 Result<std::unique_ptr<Engine>> CreateCpuEngine(const Model& model,
                                                 const std::vector<HookPoint>& hooks,
                                                 const CpuEngineOptions& options);

@@ -1,0 +1,96 @@
+#ifndef THRESHER_ENGINE_CPU_ATTENTION_H_
+#define THRESHER_ENGINE_CPU_ATTENTION_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/result.h"
+#include "engine/cpu/aligned_buffer.h"
+#include "engine/cpu/kernels.h"
+#include "engine/cpu/matmul.h"
+
+namespace thresher {
+
+// Attention as graph.h defines it, over the rows of a whole batch.
+struct AttentionArguments {
+  Rows q;    // [tokens, heads * head_dim]; f32 or bf16, as the others
+  Rows k;    // [tokens, kv_heads * head_dim]
+  Rows v;    // [tokens, kv_heads * head_dim]
+  Rows out;  // [tokens, heads * head_dim]
+  std::span<const int64_t> sequence_offsets;  // [sequences + 1]
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  float scale = 1.0F;
+  int64_t window = 0;  // 0: none
+};
+
+// Exact attention in blocks, with the softmax carried from one block of keys to the next (online
+// softmax), so that memory does not grow with the square of the length.
+//
+// 1. The keys and values of each head are copied side by side, each sequence filled up with zero
+//    rows to whole blocks: products then run at full speed on shapes of which there are few, and no
+//    sequence ever touches another's rows.
+// 2. A task is a (sequence, block of kQueryBlock queries, key/value head). The query heads that
+//    share the head are stacked as rows of one product. Blocks of kKeyBlock keys follow each other
+//    up to the diagonal; those outside the window are skipped.
+//
+// A sequence's result depends neither on the other sequences nor on the number of threads.
+class BlockedAttention {
+ public:
+  static constexpr int64_t kQueryBlock = 64;
+  static constexpr int64_t kKeyBlock = 256;
+
+  BlockedAttention(MatmulCache& cache, int threads);
+
+  Status Run(const AttentionArguments& arguments);
+
+ private:
+  struct Task {
+    int64_t sequence;
+    int64_t first_query;  // position in the sequence
+    int64_t kv_head;
+    int64_t first_key;  // a multiple of kQueryBlock
+    int64_t keys;       // a multiple of kQueryBlock
+  };
+
+  // A block of scores, and what is kept per row from block to block.
+  struct Scratch {
+    AlignedBuffer queries;
+    AlignedBuffer scores;
+    AlignedBuffer probabilities;
+    AlignedBuffer mixed;
+    AlignedBuffer largest;
+    AlignedBuffer sum;
+    AlignedBuffer matmul;
+  };
+
+  void PlanTasks(const AttentionArguments& arguments);
+  Status CopyKeysAndValues(const AttentionArguments& arguments);
+  void PrepareMatmuls(const AttentionArguments& arguments);
+  void RunTask(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
+  void ReadQueries(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
+  void AddKeyBlock(const AttentionArguments& arguments, const Task& task, int64_t first_key,
+                   int64_t keys, Scratch& scratch) const;
+  void WriteResult(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
+
+  // Byte offset of a sequence's row in keys_ and values_.
+  int64_t PaddedOffset(const AttentionArguments& arguments, int64_t kv_head, int64_t sequence,
+                       int64_t row) const;
+
+  MatmulCache& cache_;
+  const int threads_;
+  std::vector<Scratch> scratch_;              // one for each thread
+  std::vector<Task> tasks_;                   // the longest first
+  std::vector<int64_t> padded_offsets_;       // [sequences + 1]: sequences in whole blocks
+  AlignedBuffer keys_;                        // [kv_heads, padded rows, head_dim]
+  AlignedBuffer values_;                      // the same
+  std::vector<const Matmul*> score_matmuls_;  // by number of keys / kQueryBlock
+  std::vector<const Matmul*> mix_matmuls_;
+};
+
+}  // namespace thresher
+
+#endif  // THRESHER_ENGINE_CPU_ATTENTION_H_

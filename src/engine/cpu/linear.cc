@@ -1,0 +1,99 @@
+#include "engine/cpu/linear.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "shard/convert.h"
+
+namespace thresher {
+namespace {
+
+// Any number of rows gives the same packed form, so one primitive for it is enough.
+constexpr int64_t kRowsForPacking = 128;
+
+int64_t ElementCount(const WeightView& view) {
+  int64_t count = 1;
+  for (const int64_t extent : view.shape) count *= extent;
+  return count;
+}
+
+// Converts a whole tensor to `dtype` at `out`.
+void ConvertWeight(const WeightView& view, DType dtype, std::byte* out) {
+  const int64_t count = ElementCount(view);
+  if (view.dtype == dtype) {
+    std::memcpy(out, view.data, static_cast<size_t>(count * DTypeBytes(dtype)));
+    return;
+  }
+  constexpr int64_t kBlock = 4096;
+  std::vector<float> values(kBlock);
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t width = std::min(kBlock, count - begin);
+    DecodeRows(view.data + begin * DTypeBytes(view.dtype), nullptr, 1, width, view.dtype,
+               values.data());
+    EncodeRows(values.data(), 1, width, width, dtype, out + begin * DTypeBytes(dtype), nullptr);
+  }
+}
+
+}  // namespace
+
+std::vector<float> ReadWeight(const WeightView& view) {
+  std::vector<float> values(static_cast<size_t>(ElementCount(view)));
+  ConvertWeight(view, DType::kF32, reinterpret_cast<std::byte*>(values.data()));
+  return values;
+}
+
+PackedLinear::PackedLinear(const std::vector<LinearPart>& parts, DType compute, DType out,
+                           MatmulCache& cache)
+    : engine_(cache.engine()) {
+  THRESHER_CHECK(!parts.empty());
+  shape_.inner = parts[0].weight.shape[1];
+  shape_.in = compute;
+  shape_.out = out;
+  shape_.right = RightLayout::kPacked;
+  for (const LinearPart& part : parts) {
+    THRESHER_CHECK(part.weight.shape[1] == shape_.inner);
+    shape_.columns += part.weight.shape[0];
+    shape_.has_bias = shape_.has_bias || part.bias.has_value();
+  }
+  packed_desc_ = cache.Get(ShapeFor(kRowsForPacking)).right_desc();
+}
+
+MatmulShape PackedLinear::ShapeFor(int64_t rows) const {
+  MatmulShape shape = shape_;
+  shape.rows = rows;
+  return shape;
+}
+
+void PackedLinear::Pack(const std::vector<LinearPart>& parts) {
+  AlignedBuffer joined;
+  joined.Reserve(shape_.columns * shape_.inner * DTypeBytes(shape_.in));
+  if (shape_.has_bias) bias_.assign(static_cast<size_t>(shape_.columns), 0.0F);
+  int64_t column = 0;
+  for (const LinearPart& part : parts) {
+    ConvertWeight(part.weight, shape_.in,
+                  joined.data() + column * shape_.inner * DTypeBytes(shape_.in));
+    if (part.bias) std::ranges::copy(ReadWeight(*part.bias), bias_.begin() + column);
+    column += part.weight.shape[0];
+  }
+  packed_.Reserve(static_cast<int64_t>(packed_desc_.get_size()));
+  // [columns, inner] in the checkpoint is [inner, columns] transposed.
+  dnnl::memory from(
+      {{shape_.inner, shape_.columns}, OneDnnType(shape_.in), dnnl::memory::format_tag::ba},
+      engine_, joined.data());
+  dnnl::memory to(packed_desc_, engine_, packed_.data());
+  dnnl::stream stream(engine_);
+  dnnl::reorder(from, to).execute(stream, from, to);
+  stream.wait();
+}
+
+void PackedLinear::Execute(const Matmul& matmul, const void* in, void* out,
+                           std::byte* scratchpad) const {
+  matmul.Execute({.left = in,
+                  .right = packed_.data(),
+                  .bias = shape_.has_bias ? bias_.data() : nullptr,
+                  .out = out},
+                 scratchpad);
+}
+
+}  // namespace thresher

@@ -1,0 +1,81 @@
+// SIMD exponentials; one copy per instruction set. Included by sources that use
+// hwy/foreach_target.h, and by nothing else.
+
+#if defined(THRESHER_ENGINE_CPU_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef THRESHER_ENGINE_CPU_MATH_INL_H_
+#undef THRESHER_ENGINE_CPU_MATH_INL_H_
+#else
+#define THRESHER_ENGINE_CPU_MATH_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstdint>
+
+#include "shard/codec-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace thresher {
+namespace HWY_NAMESPACE {
+
+inline constexpr float kLog2E = 1.4426950408889634F;
+
+// 2^x for x <= 0, which may be minus infinity; below 2^-126 it is 0, and NaN stays NaN. The
+// fraction's power is the Taylor series of exp(f ln 2) for |f| <= 1/2: its error is below 5e-9 with
+// kDegree 7 and below 3e-6 with kDegree 5, which is enough for a result that is rounded to bf16.
+template <int kDegree>
+HWY_INLINE FloatVector PowerOfTwo(FloatVector x) {
+  const FloatTag d;
+  const auto is_small = hn::Lt(x, hn::Set(d, -126.0F));
+  // The second operand wins if one is NaN, so NaN passes through.
+  const FloatVector clamped = hn::Max(hn::Set(d, -126.0F), x);
+  const FloatVector whole = hn::Round(clamped);
+  const FloatVector f = hn::Sub(clamped, whole);
+  FloatVector power;
+  if constexpr (kDegree == 7) {
+    power = hn::Set(d, 1.5252733804059841e-5F);
+    power = hn::MulAdd(power, f, hn::Set(d, 1.5403530393381608e-4F));
+    power = hn::MulAdd(power, f, hn::Set(d, 1.3333558146428443e-3F));
+  } else {
+    static_assert(kDegree == 5);
+    power = hn::Set(d, 1.3333558146428443e-3F);
+  }
+  power = hn::MulAdd(power, f, hn::Set(d, 9.6181291076284769e-3F));
+  power = hn::MulAdd(power, f, hn::Set(d, 5.5504108664821580e-2F));
+  power = hn::MulAdd(power, f, hn::Set(d, 2.4022650695910072e-1F));
+  power = hn::MulAdd(power, f, hn::Set(d, 6.9314718055994531e-1F));
+  power = hn::MulAdd(power, f, hn::Set(d, 1.0F));
+  // The whole part goes straight into the exponent's bits.
+  const BitsVector exponent = hn::ShiftLeft<23>(hn::ConvertTo(BitsTag(), whole));
+  return hn::IfThenZeroElse(is_small, FromBits(hn::Add(BitsOf(power), exponent)));
+}
+
+// 1 / (1 + exp(-x)). With t = exp(-|x|) nothing overflows. For large |x| the argument of the power
+// is the product -|x| * log2(e), whose rounding error the second term of the product takes back
+// (where there is a fused multiply-add; elsewhere results near 0 are exact to about 3e-6).
+template <int kDegree>
+HWY_INLINE FloatVector Sigmoid(FloatVector x) {
+  const FloatTag d;
+  const FloatVector one = hn::Set(d, 1.0F);
+  // Below -200 the power is 0 in any case; infinity would make the error term NaN.
+  const FloatVector magnitude = hn::Max(hn::Set(d, -200.0F), hn::Neg(hn::Abs(x)));
+  FloatVector power;
+  if constexpr (kDegree == 7) {
+    const FloatVector product = hn::Mul(magnitude, hn::Set(d, kLog2E));
+    // log2(e) - float(log2(e)) = 1.92596299e-8; exp2(p + e) = exp2(p) * (1 + e ln 2).
+    const FloatVector error = hn::MulAdd(magnitude, hn::Set(d, 1.92596299e-8F),
+                                         hn::MulSub(magnitude, hn::Set(d, kLog2E), product));
+    power = PowerOfTwo<7>(product);
+    power = hn::MulAdd(hn::Mul(power, error), hn::Set(d, 0.69314718F), power);
+  } else {
+    power = PowerOfTwo<kDegree>(hn::Mul(magnitude, hn::Set(d, kLog2E)));
+  }
+  const FloatVector numerator = hn::IfThenElse(hn::Lt(x, hn::Zero(d)), power, one);
+  return hn::Div(numerator, hn::Add(one, power));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace thresher
+HWY_AFTER_NAMESPACE();
+
+#endif  // THRESHER_ENGINE_CPU_MATH_INL_H_

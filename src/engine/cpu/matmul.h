@@ -1,0 +1,90 @@
+#ifndef THRESHER_ENGINE_CPU_MATMUL_H_
+#define THRESHER_ENGINE_CPU_MATMUL_H_
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <dnnl.hpp>
+#include <map>
+
+#include "base/dtype.h"
+
+namespace thresher {
+
+// How the second operand of a product lies in memory.
+enum class RightLayout {
+  kPacked,      // what oneDNN likes best, from a reorder
+  kRows,        // [inner, columns], row-major
+  kTransposed,  // [columns, inner], row-major
+};
+
+// out[rows, columns] = left[rows, inner] * right, dense and row-major; the sums are f32.
+struct MatmulShape {
+  int64_t rows = 0;
+  int64_t inner = 0;
+  int64_t columns = 0;
+  DType in = DType::kF32;   // of both operands: kF32 or kBf16
+  DType out = DType::kF32;  // kF32 or kBf16
+  RightLayout right = RightLayout::kRows;
+  bool has_bias = false;     // adds bias [columns], f32
+  bool accumulates = false;  // adds to what is in `out`
+
+  auto operator<=>(const MatmulShape&) const = default;
+};
+
+struct MatmulOperands {
+  const void* left = nullptr;
+  const void* right = nullptr;
+  const float* bias = nullptr;
+  void* out = nullptr;
+};
+
+// One oneDNN primitive that runs in the calling thread; the caller is under a SingleThreadScope.
+// Thread-safe. Throws dnnl::error, as everything in this header.
+//
+// A row's result does not depend on the number of rows wherever oneDNN has its brgemm kernels (from
+// AVX-512 on): they add up the products of one output element in order of `inner`. Its older
+// kernels (AVX2) do depend on it, so the engine never lets the number of rows depend on the number
+// of threads.
+class Matmul {
+ public:
+  Matmul(const dnnl::engine& engine, const MatmulShape& shape);
+
+  // `scratchpad` has scratchpad_bytes() bytes and is used by no other thread meanwhile.
+  void Execute(const MatmulOperands& operands, std::byte* scratchpad) const;
+
+  int64_t scratchpad_bytes() const;
+
+  // The form of a packed right operand; the same for every number of rows.
+  dnnl::memory::desc right_desc() const { return descriptor_.weights_desc(); }
+
+ private:
+  dnnl::engine engine_;
+  dnnl::matmul::primitive_desc descriptor_;
+  dnnl::matmul primitive_;
+};
+
+// The primitives made so far. Get may be called by one thread at a time, under a SingleThreadScope;
+// what it returns stays where it is.
+class MatmulCache {
+ public:
+  explicit MatmulCache(dnnl::engine engine) : engine_(std::move(engine)) {}
+
+  const Matmul& Get(const MatmulShape& shape);
+
+  const dnnl::engine& engine() const { return engine_; }
+
+  // The largest of all primitives so far.
+  int64_t scratchpad_bytes() const { return scratchpad_bytes_; }
+
+ private:
+  dnnl::engine engine_;
+  std::map<MatmulShape, Matmul> primitives_;
+  int64_t scratchpad_bytes_ = 0;
+};
+
+dnnl::memory::data_type OneDnnType(DType dtype);
+
+}  // namespace thresher
+
+#endif  // THRESHER_ENGINE_CPU_MATMUL_H_

@@ -1,0 +1,284 @@
+#include "engine/cpu/program.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/check.h"
+#include "engine/cpu/buffer_plan.h"
+
+namespace thresher {
+namespace {
+
+// For every value, whether it is kept in f32 in all compute dtypes: the residual stream, what is
+// added to it, and what is normalised.
+std::vector<bool> FindF32Values(const Graph& graph) {
+  std::vector<bool> is_f32(graph.values().size(), false);
+  for (const Node& node : graph.nodes()) {
+    const Operation& operation = node.operation;
+    if (std::holds_alternative<Embed>(operation) || std::holds_alternative<Add>(operation)) {
+      is_f32[static_cast<size_t>(node.output)] = true;
+    }
+    if (std::holds_alternative<Add>(operation) || std::holds_alternative<RmsNorm>(operation)) {
+      for (const ValueId input : Inputs(operation)) is_f32[static_cast<size_t>(input)] = true;
+    }
+  }
+  // These compute in the compute dtype; where a reader wants f32, the result is converted.
+  for (const Node& node : graph.nodes()) {
+    const Operation& operation = node.operation;
+    if (std::holds_alternative<Rope>(operation) || std::holds_alternative<Attention>(operation) ||
+        std::holds_alternative<GatedSilu>(operation)) {
+      is_f32[static_cast<size_t>(node.output)] = false;
+    }
+  }
+  return is_f32;
+}
+
+class Compiler {
+ public:
+  Compiler(const Graph& full, const Graph& pruned, const std::vector<HookPoint>& hooks,
+           DType compute)
+      : graph_(pruned),
+        is_f32_(FindF32Values(full)),
+        slots_(full.values().size()),
+        readers_(full.values().size()),
+        outputs_(full.values().size()) {
+    program_.compute = compute;
+    program_.stages.emplace_back();
+    for (const Node& node : pruned.nodes()) {
+      for (const ValueId input : Inputs(node.operation)) ++readers_[Index(input)];
+    }
+    for (size_t i = 0; i < hooks.size(); ++i) {
+      outputs_[Index(pruned.hooks().at(hooks[i]))].push_back(i);
+    }
+  }
+
+  Program Compile() && {
+    for (size_t n = 0; n < graph_.nodes().size(); ++n) {
+      const Node& node = graph_.nodes()[n];
+      if (slots_[Index(node.output)]) continue;  // computed together with an earlier linear
+      if (const auto* linear = std::get_if<Linear>(&node.operation)) {
+        EmitLinears(n, *linear);
+      } else {
+        std::visit([&](const auto& operation) { Emit(operation, node.output); }, node.operation);
+      }
+    }
+    AssignBuffers(lifetimes_, program_);
+    return std::move(program_);
+  }
+
+ private:
+  static size_t Index(ValueId value) { return static_cast<size_t>(value); }
+
+  DType TypeOf(ValueId value) const {
+    return is_f32_[Index(value)] ? DType::kF32 : program_.compute;
+  }
+
+  int32_t CurrentStage() const { return static_cast<int32_t>(program_.stages.size()) - 1; }
+
+  Slot NewStorage(int64_t width, DType dtype) {
+    program_.storages.push_back({.row_bytes = width * DTypeBytes(dtype)});
+    lifetimes_.push_back({.first_step = step_,
+                          .last_step = step_,
+                          .first_stage = CurrentStage(),
+                          .last_stage = CurrentStage()});
+    const auto storage = static_cast<int32_t>(program_.storages.size() - 1);
+    return {.storage = storage, .column = 0, .width = width, .dtype = dtype};
+  }
+
+  // Notes that the current step uses a storage.
+  void Touch(const Slot& slot) {
+    const auto storage = static_cast<size_t>(slot.storage);
+    lifetimes_[storage].last_step = step_;
+    lifetimes_[storage].last_stage = CurrentStage();
+    if (lifetimes_[storage].first_stage != CurrentStage()) {
+      program_.storages[storage].whole_batch = true;
+    }
+  }
+
+  void Append(RowStep step) {
+    program_.stages.back().row_steps.push_back(std::move(step));
+    ++step_;
+  }
+
+  // The slot of an operand that the current step reads as `dtype`; emits a conversion if the value
+  // is kept in another dtype.
+  Slot Read(ValueId value, DType dtype) {
+    const Slot& slot = *slots_[Index(value)];
+    --readers_[Index(value)];
+    if (slot.dtype == dtype) return slot;
+    const auto [entry, is_new] = converted_.try_emplace(value);
+    if (is_new) {
+      Touch(slot);
+      entry->second = NewStorage(slot.width, dtype);
+      Append(ConvertStep{slot, entry->second});
+    }
+    return entry->second;
+  }
+
+  // An elementwise step may write over an operand that nothing reads any more.
+  bool IsDead(ValueId value) const { return readers_[Index(value)] == 0; }
+
+  Slot Define(ValueId value, const Slot& slot) {
+    slots_[Index(value)] = slot;
+    return slot;
+  }
+  Slot DefineNew(ValueId value) {
+    return Define(value, NewStorage(graph_.width(value), TypeOf(value)));
+  }
+
+  // Where an elementwise step that reads `input` from `slot` puts `output`.
+  Slot DefineOver(ValueId input, const Slot& slot, ValueId output) {
+    const bool is_own = slots_[Index(input)]->storage == slot.storage;
+    if (IsDead(input) && is_own && slot.dtype == TypeOf(output)) return Define(output, slot);
+    return DefineNew(output);
+  }
+
+  void EmitCaptures(ValueId value) {
+    for (const size_t output : outputs_[Index(value)]) {
+      const Slot& slot = *slots_[Index(value)];
+      Touch(slot);
+      Append(CaptureStep{slot, output});
+    }
+  }
+
+  void Emit(const Embed& embed, ValueId output) {
+    Append(EmbedStep{embed.table, DefineNew(output)});
+    EmitCaptures(output);
+  }
+
+  void Emit(const RmsNorm& norm, ValueId output) {
+    const Slot in = Read(norm.input, DType::kF32);
+    Touch(in);
+    program_.norm_weights.push_back(norm.weight);
+    Append(NormStep{in, program_.norm_weights.size() - 1, norm.epsilon, DefineNew(output)});
+    EmitCaptures(output);
+  }
+
+  void Emit(const Rope& rope, ValueId output) {
+    const Slot in = Read(rope.input, program_.compute);
+    Touch(in);
+    auto& tables = program_.rope_frequencies;
+    const auto found = std::ranges::find(tables, rope.inverse_frequencies);
+    const auto table = static_cast<size_t>(found - tables.begin());
+    if (found == tables.end()) tables.push_back(rope.inverse_frequencies);
+    const Slot out = DefineOver(rope.input, in, output);
+    Append(RopeStep{in, out, rope.heads, rope.head_dim, table});
+    EmitCaptures(output);
+  }
+
+  void Emit(const GatedSilu& gated, ValueId output) {
+    const Slot gate = Read(gated.gate, program_.compute);
+    const Slot up = Read(gated.up, program_.compute);
+    Touch(gate);
+    Touch(up);
+    Append(GateStep{gate, up, DefineNew(output)});
+    EmitCaptures(output);
+  }
+
+  void Emit(const Add& add, ValueId output) {
+    const Slot a = Read(add.a, DType::kF32);
+    const Slot b = Read(add.b, DType::kF32);
+    Touch(a);
+    Touch(b);
+    Append(AddStep{a, b, DefineOver(add.a, a, output)});
+    EmitCaptures(output);
+  }
+
+  void Emit(const Attention& attention, ValueId output) {
+    AttentionStep step = {
+        .q = Read(attention.q, program_.compute),
+        .k = Read(attention.k, program_.compute),
+        .v = Read(attention.v, program_.compute),
+        .out = {},
+        .heads = attention.heads,
+        .kv_heads = attention.kv_heads,
+        .head_dim = attention.head_dim,
+        .scale = attention.scale,
+        .window = attention.window.value_or(0),
+    };
+    step.out = DefineNew(output);
+    for (const Slot& slot : {step.q, step.k, step.v, step.out}) {
+      Touch(slot);
+      program_.storages[static_cast<size_t>(slot.storage)].whole_batch = true;
+    }
+    program_.stages.back().attention = step;
+    program_.stages.emplace_back();
+    ++step_;
+    EmitCaptures(output);
+  }
+
+  void Emit(const Linear&, ValueId) { THRESHER_CHECK(false); }
+
+  // True if every reader takes rows with a stride, which a linear does not.
+  bool MayShareRows(ValueId value) const {
+    return std::ranges::none_of(graph_.nodes(), [&](const Node& node) {
+      const auto* linear = std::get_if<Linear>(&node.operation);
+      return linear != nullptr && linear->input == value;
+    });
+  }
+
+  // The linear at node `first` and, if their outputs may lie side by side, the later ones of this
+  // stage that read the same input.
+  std::vector<const Node*> FindLinearGroup(size_t first, ValueId input) const {
+    const Node& leader = graph_.nodes()[first];
+    std::vector<const Node*> group = {&leader};
+    if (!MayShareRows(leader.output)) return group;
+    for (size_t n = first + 1; n < graph_.nodes().size(); ++n) {
+      const Node& node = graph_.nodes()[n];
+      if (std::holds_alternative<Attention>(node.operation)) break;
+      const auto* linear = std::get_if<Linear>(&node.operation);
+      if (linear == nullptr || linear->input != input) continue;
+      if (TypeOf(node.output) != TypeOf(leader.output) || !MayShareRows(node.output)) continue;
+      group.push_back(&node);
+    }
+    return group;
+  }
+
+  void EmitLinears(size_t first, const Linear& leader) {
+    const std::vector<const Node*> group = FindLinearGroup(first, leader.input);
+    Slot in;
+    LinearPlan plan;
+    plan.out = TypeOf(group[0]->output);
+    int64_t width = 0;
+    for (const Node* node : group) {
+      const auto& linear = std::get<Linear>(node->operation);
+      in = Read(linear.input, program_.compute);
+      plan.parts.push_back({linear.weight, linear.bias});
+      width += graph_.width(node->output);
+    }
+    Touch(in);
+    const Slot joined = NewStorage(width, plan.out);
+    Slot part = joined;
+    for (const Node* node : group) {
+      part.width = graph_.width(node->output);
+      Define(node->output, part);
+      part.column += part.width;
+    }
+    program_.linears.push_back(std::move(plan));
+    Append(LinearStep{in, program_.linears.size() - 1, joined});
+    for (const Node* node : group) EmitCaptures(node->output);
+  }
+
+  const Graph& graph_;
+  const std::vector<bool> is_f32_;
+  std::vector<std::optional<Slot>> slots_;
+  std::map<ValueId, Slot> converted_;
+  std::vector<int> readers_;                  // that have not run yet
+  std::vector<std::vector<size_t>> outputs_;  // captures of each value
+  std::vector<Lifetime> lifetimes_;           // of each storage
+  int32_t step_ = 0;
+  Program program_;
+};
+
+}  // namespace
+
+Result<Program> CompileProgram(const Graph& graph, const std::vector<HookPoint>& hooks,
+                               DType compute) {
+  THRESHER_CHECK(compute == DType::kF32 || compute == DType::kBf16);
+  ASSIGN_OR_RETURN(const Graph pruned, graph.PrunedTo(hooks));
+  return Compiler(graph, pruned, hooks, compute).Compile();
+}
+
+}  // namespace thresher

@@ -1,0 +1,141 @@
+#include "engine/cpu/program.h"
+
+#include <gtest/gtest.h>
+
+#include <variant>
+#include <vector>
+
+#include "engine/cpu/buffer_plan.h"
+#include "engine/cpu/transformer_for_test.h"
+
+namespace thresher {
+namespace {
+
+template <typename Step>
+std::vector<Step> StepsOf(const Program& program) {
+  std::vector<Step> steps;
+  for (const Stage& stage : program.stages) {
+    for (const RowStep& step : stage.row_steps) {
+      if (const auto* found = std::get_if<Step>(&step)) steps.push_back(*found);
+    }
+  }
+  return steps;
+}
+
+Program Compile(const Graph& graph, const std::vector<HookPoint>& hooks, DType compute) {
+  Result<Program> program = CompileProgram(graph, hooks, compute);
+  EXPECT_TRUE(program.ok()) << program.status().message();
+  return std::move(program).value();
+}
+
+TEST(ProgramTest, JoinsLinearsOfOneInput) {
+  const Graph graph = BuildTransformer({.layers = 1});
+  const Program program = Compile(graph, AllHooks(graph), DType::kBf16);
+  ASSERT_EQ(program.linears.size(), 4U);
+  EXPECT_EQ(program.linears[0].parts.size(), 3U);  // q, k, v
+  EXPECT_EQ(program.linears[1].parts.size(), 1U);
+  EXPECT_EQ(program.linears[2].parts.size(), 2U);  // gate, up
+  EXPECT_EQ(program.linears[3].parts.size(), 1U);
+  EXPECT_EQ(program.stages.size(), 2U);
+}
+
+TEST(ProgramTest, EndsAtTheDeepestHook) {
+  const Graph graph = BuildTransformer({.layers = 3});
+  const Program embed = Compile(graph, {{-1, HookKind::kEmbed}}, DType::kF32);
+  EXPECT_TRUE(embed.linears.empty());
+  EXPECT_EQ(embed.stages.size(), 1U);
+  const Program query = Compile(graph, {{1, HookKind::kQ}}, DType::kF32);
+  EXPECT_EQ(query.linears.size(), 5U);
+  EXPECT_EQ(query.linears[4].parts.size(), 1U);
+  EXPECT_FALSE(CompileProgram(graph, {{3, HookKind::kQ}}, DType::kF32).ok());
+}
+
+TEST(ProgramTest, OnlyWhatCrossesAttentionNeedsTheWholeBatch) {
+  const Graph graph = BuildTransformer({.layers = 3});
+  const Program program = Compile(graph, {{2, HookKind::kResidPost}}, DType::kBf16);
+  int64_t whole_batch_bytes = 0;
+  for (const Buffer& buffer : program.buffers) {
+    if (buffer.whole_batch) whole_batch_bytes += buffer.row_bytes;
+  }
+  // The residual stream in f32, q + k + v and z in bf16.
+  EXPECT_EQ(whole_batch_bytes, 72 * 4 + (6 + 2 + 2) * 24 * 2 + 6 * 24 * 2);
+}
+
+// The residual stream, what is added to it and what is normalised stay f32 in bf16, whichever
+// hooks are asked for.
+TEST(ProgramTest, ResidualStreamIsF32) {
+  const Graph graph = BuildTransformer({.layers = 2});
+  for (const HookPoint& hook : AllHooks(graph)) {
+    const Program program = Compile(graph, {hook}, DType::kBf16);
+    const std::vector<CaptureStep> captures = StepsOf<CaptureStep>(program);
+    ASSERT_EQ(captures.size(), 1U);
+    const bool is_f32 = hook.kind == HookKind::kEmbed || hook.kind == HookKind::kResidPre ||
+                        hook.kind == HookKind::kAttnOut || hook.kind == HookKind::kResidMid ||
+                        hook.kind == HookKind::kMlpOut || hook.kind == HookKind::kResidPost;
+    EXPECT_EQ(captures[0].in.dtype, is_f32 ? DType::kF32 : DType::kBf16) << HookName(hook);
+    for (const LinearStep& step : StepsOf<LinearStep>(program)) {
+      EXPECT_EQ(step.in.dtype, DType::kBf16);
+    }
+  }
+}
+
+TEST(ProgramTest, ConvertsWhereAReaderNeedsAnotherDType) {
+  Graph graph;
+  const ValueId embedded = graph.AddNode(Embed{graph.AddParameter("e", {10, 8})});
+  const ValueId a = graph.AddNode(Linear{embedded, graph.AddParameter("a", {8, 8}), {}});
+  const ValueId b = graph.AddNode(Linear{embedded, graph.AddParameter("b", {8, 8}), {}});
+  const ValueId gated = graph.AddNode(GatedSilu{a, b});
+  graph.SetHook({0, HookKind::kResidPost}, graph.AddNode(Add{embedded, gated}));
+  const Program program = Compile(graph, {{0, HookKind::kResidPost}}, DType::kBf16);
+  EXPECT_EQ(StepsOf<ConvertStep>(program).size(), 2U);  // embedded down, gated up
+  EXPECT_TRUE(
+      StepsOf<ConvertStep>(Compile(graph, {{0, HookKind::kResidPost}}, DType::kF32)).empty());
+}
+
+// A linear reads rows without gaps, so a value that one reads is not joined with others.
+TEST(ProgramTest, DoesNotJoinWhatALinearReads) {
+  Graph graph;
+  const ValueId embedded = graph.AddNode(Embed{graph.AddParameter("e", {10, 8})});
+  const ValueId a = graph.AddNode(Linear{embedded, graph.AddParameter("a", {4, 8}), {}});
+  const ValueId b = graph.AddNode(Linear{embedded, graph.AddParameter("b", {8, 8}), {}});
+  const ValueId c = graph.AddNode(Linear{a, graph.AddParameter("c", {8, 4}), {}});
+  graph.SetHook({0, HookKind::kResidPost}, graph.AddNode(Add{b, c}));
+  const Program program = Compile(graph, {{0, HookKind::kResidPost}}, DType::kF32);
+  EXPECT_EQ(program.linears.size(), 3U);
+}
+
+// Storages that share a buffer are never in use at the same time.
+TEST(BufferPlanTest, NoTwoStoragesMeetInABuffer) {
+  Random random(9);
+  for (int round = 0; round < 200; ++round) {
+    Program program;
+    std::vector<Lifetime> lifetimes;
+    int32_t step = 0;
+    for (int s = 0; s < 30; ++s) {
+      step += static_cast<int32_t>(random.Below(3));
+      const int32_t last = step + static_cast<int32_t>(random.Below(12));
+      lifetimes.push_back({step, last, step / 10, last / 10});
+      program.storages.push_back({.row_bytes = static_cast<int64_t>(8 * (1 + random.Below(3))),
+                                  .whole_batch = last / 10 != step / 10 || random.Below(2) == 0});
+    }
+    AssignBuffers(lifetimes, program);
+    for (size_t a = 0; a < lifetimes.size(); ++a) {
+      const Storage& first = program.storages[a];
+      const Buffer& buffer = program.buffers[static_cast<size_t>(first.buffer)];
+      EXPECT_GE(buffer.row_bytes, first.row_bytes);
+      EXPECT_EQ(buffer.whole_batch, first.whole_batch);
+      for (size_t b = a + 1; b < lifetimes.size(); ++b) {
+        const Storage& second = program.storages[b];
+        if (first.buffer != second.buffer) continue;
+        EXPECT_LT(lifetimes[a].last_step, lifetimes[b].first_step);
+        // In one stage, chunks of other threads may still be at the earlier step.
+        if (first.whole_batch && lifetimes[a].last_stage == lifetimes[b].first_stage) {
+          EXPECT_EQ(first.row_bytes, second.row_bytes);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace thresher
