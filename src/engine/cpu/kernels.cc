@@ -123,10 +123,10 @@ void GateRowsImpl(RowsShape shape, const Rows& gate, const Rows& up, const Rows&
       const uint8_t* ups = Input(up, r);
       uint8_t* products = Output(out, r);
       for (int64_t i = 0; i < shape.width; i += lanes) {
-        const FloatVector x = LoadElements<Codec>(gates, i, shape.width);
+        const FloatVector x = LoadElements<F32Codec>(gates, i, shape.width);
         const FloatVector silu = hn::Mul(x, Sigmoid<kPowerDegree<Codec>>(x));
-        StoreElements<Codec>(hn::Mul(silu, LoadElements<Codec>(ups, i, shape.width)), products, i,
-                             shape.width);
+        StoreElements<Codec>(hn::Mul(silu, LoadElements<F32Codec>(ups, i, shape.width)), products,
+                             i, shape.width);
       }
     }
   });
@@ -151,19 +151,22 @@ template <class Codec>
 void RotateHead(const RopeShape& shape, const uint8_t* cosines, const uint8_t* in, uint8_t* out) {
   const int64_t n = shape.frequency_count;
   const auto lanes = static_cast<int64_t>(hn::Lanes(FloatTag()));
-  const auto bytes = static_cast<int64_t>(Codec::kBytes);
-  const uint8_t* sines = cosines + n * static_cast<int64_t>(sizeof(float));
+  const auto in_bytes = static_cast<int64_t>(sizeof(float));
+  const auto out_bytes = static_cast<int64_t>(Codec::kBytes);
+  const uint8_t* sines = cosines + n * in_bytes;
   for (int64_t c = 0; c < n; c += lanes) {
     const FloatVector cosine = LoadElements<F32Codec>(cosines, c, n);
     const FloatVector sine = LoadElements<F32Codec>(sines, c, n);
-    const FloatVector first = LoadElements<Codec>(in, c, n);
-    const FloatVector second = LoadElements<Codec>(in + n * bytes, c, n);
+    const FloatVector first = LoadElements<F32Codec>(in, c, n);
+    const FloatVector second = LoadElements<F32Codec>(in + n * in_bytes, c, n);
     StoreElements<Codec>(hn::NegMulAdd(second, sine, hn::Mul(first, cosine)), out, c, n);
-    StoreElements<Codec>(hn::MulAdd(first, sine, hn::Mul(second, cosine)), out + n * bytes, c, n);
+    StoreElements<Codec>(hn::MulAdd(first, sine, hn::Mul(second, cosine)), out + n * out_bytes, c,
+                         n);
   }
-  if (out != in) {
-    std::memcpy(out + 2 * n * bytes, in + 2 * n * bytes,
-                static_cast<size_t>((shape.head_dim - 2 * n) * bytes));
+  const int64_t rest = shape.head_dim - 2 * n;
+  for (int64_t c = 0; c < rest; c += lanes) {
+    StoreElements<Codec>(LoadElements<F32Codec>(in + 2 * n * in_bytes, c, rest),
+                         out + 2 * n * out_bytes, c, rest);
   }
 }
 
@@ -171,12 +174,13 @@ void RotateRowsImpl(const RopeShape& shape, const float* table, const int32_t* p
                     const Rows& in, const Rows& out) {
   WithCodec(out.dtype, [&](auto codec) {
     using Codec = decltype(codec);
-    const int64_t head_bytes = shape.head_dim * static_cast<int64_t>(Codec::kBytes);
     for (int64_t r = 0; r < shape.rows; ++r) {
       const uint8_t* cosines = Bytes(table + int64_t{positions[r]} * 2 * shape.frequency_count);
       for (int64_t h = 0; h < shape.heads; ++h) {
-        RotateHead<Codec>(shape, cosines, Input(in, r) + h * head_bytes,
-                          Output(out, r) + h * head_bytes);
+        const int64_t first = h * shape.head_dim;
+        RotateHead<Codec>(shape, cosines,
+                          Input(in, r) + first * static_cast<int64_t>(sizeof(float)),
+                          Output(out, r) + first * static_cast<int64_t>(Codec::kBytes));
       }
     }
   });
@@ -340,7 +344,7 @@ void AddRows(RowsShape shape, Rows a, Rows b, Rows out) {
 }
 
 void GateRows(RowsShape shape, Rows gate, Rows up, Rows out) {
-  THRESHER_CHECK(gate.dtype == out.dtype && up.dtype == out.dtype);
+  THRESHER_CHECK(gate.dtype == DType::kF32 && up.dtype == DType::kF32);
   HWY_DYNAMIC_DISPATCH(GateRowsImpl)(shape, gate, up, out);
 }
 
@@ -349,7 +353,7 @@ void ConvertRows(RowsShape shape, Rows in, Rows out) {
 }
 
 void RotateRows(RopeShape shape, const float* table, const int32_t* positions, Rows in, Rows out) {
-  THRESHER_CHECK(in.dtype == out.dtype);
+  THRESHER_CHECK(in.dtype == DType::kF32);
   HWY_DYNAMIC_DISPATCH(RotateRowsImpl)(shape, table, positions, in, out);
 }
 

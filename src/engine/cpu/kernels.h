@@ -32,7 +32,7 @@ void NormalizeRows(RowsShape shape, Rows in, const float* weight, float epsilon,
 // out = a + b, all f32; out may be a or b.
 void AddRows(RowsShape shape, Rows a, Rows b, Rows out);
 
-// out = gate / (1 + exp(-gate)) * up; the three have the same dtype.
+// out = gate / (1 + exp(-gate)) * up; gate and up are f32.
 void GateRows(RowsShape shape, Rows gate, Rows up, Rows out);
 
 // Changes the dtype.
@@ -45,8 +45,8 @@ struct RopeShape {
   int64_t frequency_count = 0;
 };
 
-// Rotary embedding as graph.h defines it. `table` as RopeTable::data(); positions [rows]. `in` and
-// `out` have the same dtype; out may be in.
+// Rotary embedding as graph.h defines it. `table` as RopeTable::data(); positions [rows]. `in` is
+// f32; out may be in.
 void RotateRows(RopeShape shape, const float* table, const int32_t* positions, Rows in, Rows out);
 
 // One step of softmax over blocks of keys (Milakov, Gimelshein 2018): takes the scores of one block

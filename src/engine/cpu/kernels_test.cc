@@ -69,8 +69,8 @@ TEST_P(KernelTest, Gate) {
     for (const int64_t width : kWidths) {
       std::vector<float> gates = RandomFloats(kRowCount * width, 1);
       for (float& gate : gates) gate *= 30;
-      const TestRows gate(gates, kRowCount, 2 * width, GetParam());
-      const TestRows up(RandomFloats(kRowCount * width, 2), kRowCount, width + kGap, GetParam());
+      const TestRows gate(gates, kRowCount, 2 * width, DType::kF32);
+      const TestRows up(RandomFloats(kRowCount * width, 2), kRowCount, width + kGap, DType::kF32);
       TestRows out(kRowCount, width, width + kGap, GetParam());
       GateRows({kRowCount, width}, gate.view(), up.view(), out.view());
       std::vector<double> expected;
@@ -94,13 +94,13 @@ TEST_P(KernelTest, GateAtTheEndsOfTheRange) {
   const float infinity = std::numeric_limits<float>::infinity();
   const float nan = std::numeric_limits<float>::quiet_NaN();
   ForEachTarget([&] {
-    const TestRows gate({infinity, nan, 3e38F, -3e38F, -150.0F, 0.0F}, 1, 6, GetParam());
-    const TestRows up({1, 1, 1, 1, 1, 1}, 1, 6, GetParam());
+    const TestRows gate({infinity, nan, 3e38F, -3e38F, -150.0F, 0.0F}, 1, 6, DType::kF32);
+    const TestRows up({1, 1, 1, 1, 1, 1}, 1, 6, DType::kF32);
     TestRows out(1, 6, 6, GetParam());
     GateRows({1, 6}, gate.view(), up.view(), out.view());
     EXPECT_EQ(out.At(0, 0), infinity);
     EXPECT_TRUE(std::isnan(out.At(0, 1)));
-    EXPECT_EQ(out.At(0, 2), gate.At(0, 2));
+    EXPECT_NEAR(out.At(0, 2), gate.At(0, 2), 2e36);
     EXPECT_EQ(out.At(0, 3), 0);
     EXPECT_NEAR(out.At(0, 4), 0, 1e-37);
     EXPECT_EQ(out.At(0, 5), 0);
@@ -135,7 +135,7 @@ TEST_P(KernelTest, RotateAlsoInPlaceAndPartially) {
       table.Reserve(5000);
       const std::vector<int32_t> positions = {0, 4999, 7};
       const int64_t width = kHeads * head_dim;
-      const TestRows in(RandomFloats(kRowCount * width, 5), kRowCount, width + kGap, GetParam());
+      const TestRows in(RandomFloats(kRowCount * width, 5), kRowCount, width + kGap, DType::kF32);
       TestRows out(kRowCount, width, width, GetParam());
       const RopeShape shape = {kRowCount, kHeads, head_dim, count};
       RotateRows(shape, table.data(), positions.data(), in.view(), out.view());
@@ -155,6 +155,7 @@ TEST_P(KernelTest, RotateAlsoInPlaceAndPartially) {
         }
       }
       EXPECT_LT(RelativeError(out.Values(), expected), RoundingBound(GetParam())) << head_dim;
+      if (GetParam() != DType::kF32) continue;
       RotateRows(shape, table.data(), positions.data(), in.view(), in.view());
       EXPECT_EQ(in.Values(), out.Values());
       EXPECT_TRUE(in.GapsAreUntouched());

@@ -12,7 +12,9 @@ namespace thresher {
 namespace {
 
 // For every value, whether it is kept in f32 in all compute dtypes: the residual stream, what is
-// added to it, and what is normalised.
+// added to it, what is normalised, and the outputs of linears that elementwise steps read. (Gate
+// and up are where a few activations of real models grow a hundredfold: rounding them first shows
+// there.)
 std::vector<bool> FindF32Values(const Graph& graph) {
   std::vector<bool> is_f32(graph.values().size(), false);
   for (const Node& node : graph.nodes()) {
@@ -20,7 +22,9 @@ std::vector<bool> FindF32Values(const Graph& graph) {
     if (std::holds_alternative<Embed>(operation) || std::holds_alternative<Add>(operation)) {
       is_f32[static_cast<size_t>(node.output)] = true;
     }
-    if (std::holds_alternative<Add>(operation) || std::holds_alternative<RmsNorm>(operation)) {
+    if (std::holds_alternative<Add>(operation) || std::holds_alternative<RmsNorm>(operation) ||
+        std::holds_alternative<GatedSilu>(operation) || std::holds_alternative<Rope>(operation) ||
+        std::holds_alternative<Attention>(operation)) {
       for (const ValueId input : Inputs(operation)) is_f32[static_cast<size_t>(input)] = true;
     }
   }
@@ -157,7 +161,7 @@ class Compiler {
   }
 
   void Emit(const Rope& rope, ValueId output) {
-    const Slot in = Read(rope.input, program_.compute);
+    const Slot in = Read(rope.input, DType::kF32);
     Touch(in);
     auto& tables = program_.rope_frequencies;
     const auto found = std::ranges::find(tables, rope.inverse_frequencies);
@@ -169,8 +173,8 @@ class Compiler {
   }
 
   void Emit(const GatedSilu& gated, ValueId output) {
-    const Slot gate = Read(gated.gate, program_.compute);
-    const Slot up = Read(gated.up, program_.compute);
+    const Slot gate = Read(gated.gate, DType::kF32);
+    const Slot up = Read(gated.up, DType::kF32);
     Touch(gate);
     Touch(up);
     Append(GateStep{gate, up, DefineNew(output)});

@@ -129,9 +129,9 @@ struct Program {
 };
 
 // Plans the forward pass up to the deepest of `hooks`; hooks[i] is captured as output i.
-// `compute` is the dtype of everything but the residual stream and what is added to it, which are
-// f32: kF32 or kBf16. The dtype of a value does not depend on which hooks are asked for.
-// kInvalidArgument if the graph has no such hook point.
+// `compute`, kF32 or kBf16, is the dtype of what matrix products read; the residual stream, what is
+// added to it, and what elementwise steps read are f32. The dtype of a value does not depend on
+// which hooks are asked for. kInvalidArgument if the graph has no such hook point.
 Result<Program> CompileProgram(const Graph& graph, const std::vector<HookPoint>& hooks,
                                DType compute);
 

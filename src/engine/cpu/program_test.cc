@@ -61,18 +61,16 @@ TEST(ProgramTest, OnlyWhatCrossesAttentionNeedsTheWholeBatch) {
   EXPECT_EQ(whole_batch_bytes, 72 * 4 + (6 + 2 + 2) * 24 * 2 + 6 * 24 * 2);
 }
 
-// The residual stream, what is added to it and what is normalised stay f32 in bf16, whichever
-// hooks are asked for.
-TEST(ProgramTest, ResidualStreamIsF32) {
+// In bf16 only what matrix products read is bf16, whichever hooks are asked for.
+TEST(ProgramTest, OnlyWhatProductsReadIsBf16) {
   const Graph graph = BuildTransformer({.layers = 2});
   for (const HookPoint& hook : AllHooks(graph)) {
     const Program program = Compile(graph, {hook}, DType::kBf16);
     const std::vector<CaptureStep> captures = StepsOf<CaptureStep>(program);
     ASSERT_EQ(captures.size(), 1U);
-    const bool is_f32 = hook.kind == HookKind::kEmbed || hook.kind == HookKind::kResidPre ||
-                        hook.kind == HookKind::kAttnOut || hook.kind == HookKind::kResidMid ||
-                        hook.kind == HookKind::kMlpOut || hook.kind == HookKind::kResidPost;
-    EXPECT_EQ(captures[0].in.dtype, is_f32 ? DType::kF32 : DType::kBf16) << HookName(hook);
+    const bool is_bf16 = hook.kind == HookKind::kZ || hook.kind == HookKind::kMlpPost ||
+                         hook.kind == HookKind::kFinalNorm;
+    EXPECT_EQ(captures[0].in.dtype, is_bf16 ? DType::kBf16 : DType::kF32) << HookName(hook);
     for (const LinearStep& step : StepsOf<LinearStep>(program)) {
       EXPECT_EQ(step.in.dtype, DType::kBf16);
     }
