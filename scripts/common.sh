@@ -1,0 +1,32 @@
+# shellcheck shell=bash disable=SC2034  # the variables are for those who source it
+# What the project's shell scripts share; sourced, never run. Leaves `root`, the project's folder.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# rustup puts cargo here, and a fresh shell may not know it yet.
+if [[ -d $HOME/.cargo/bin ]]; then PATH=$PATH:$HOME/.cargo/bin; fi
+
+# Colour only where somebody looks, and not if they asked for none (https://no-color.org).
+bold='' red='' green='' plain=''
+if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
+  bold=$'\e[1m' red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'
+fi
+
+# A heading; then what happens under it.
+step() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
+say() { printf '   %s\n' "$*"; }
+fail() {
+  printf '%s%s: %s%s\n' "$red" "$(basename "$0")" "$*" "$plain" >&2
+  exit 1
+}
+
+# Runs a command with its output in a log file, which is shown only if the command fails.
+quietly() {
+  local log=$1
+  shift
+  mkdir -p "$(dirname "$log")"
+  if ! "$@" >"$log" 2>&1; then
+    tail -n 50 "$log" >&2
+    fail "failed: $* (the whole output is in $log)"
+  fi
+}
