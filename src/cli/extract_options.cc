@@ -49,7 +49,8 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
                 "SLURM_PROCID"});
   settings.Add("--num-workers", t.num_workers,
                "How many workers there are: each begins with its own part [unknown]");
-  settings.Add("--max-tokens", t.max_tokens, "Longest sequence, in tokens [2048, or the model's positions if fewer]",
+  settings.Add("--max-tokens", t.max_tokens,
+               "Longest sequence, in tokens [2048, or the model's positions if fewer]",
                {"MAX_SEQ_LENGTH"});
   settings.Add("--overlong", t.overlong,
                "A longer sample is cut (truncate) or set aside and recorded (reject) [truncate]");

@@ -25,7 +25,7 @@ struct ExtractSettings {
   std::string engine = "cpu";
   int64_t worker_id = 0;
   int64_t num_workers = 0;  // 0: unknown
-  int64_t max_tokens = 0;  // 0: 2048, or the model's positions if there are fewer
+  int64_t max_tokens = 0;   // 0: 2048, or the model's positions if there are fewer
   std::string overlong = "truncate";
   std::string shard_bytes = "1GB";
   int64_t max_samples = 0;  // 0: all

@@ -56,8 +56,8 @@ void PrintObject(const Json& json) {
 
 // A name from a file: as it is if it can be shown.
 std::string Shown(const std::string& name) {
-  const bool is_plain = std::all_of(name.begin(), name.end(),
-                                    [](char c) { return c > 0x20 && c < 0x7f; });
+  const bool is_plain =
+      std::all_of(name.begin(), name.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   return is_plain ? name : Quoted(name);
 }
 
@@ -67,8 +67,8 @@ void PrintAbbreviated(size_t count, bool all, const PrintFn& print) {
   const bool is_short = all || count <= kFirstLines + kLastLines + 1;
   for (size_t i = 0; i < count; ++i) {
     if (!is_short && i == kFirstLines) {
-      PrintLineOf(fmt::format("  ... {} more (--all shows them)",
-                              count - kFirstLines - kLastLines));
+      PrintLineOf(
+          fmt::format("  ... {} more (--all shows them)", count - kFirstLines - kLastLines));
       i = count - kLastLines;
     }
     print(i);
@@ -98,9 +98,9 @@ void PrintSpec(const Store& store, const Run& run) {
   const RunSpec& spec = run.spec;
   PrintField("run", store.url());
   PrintField("fingerprint", run.fingerprint);
-  PrintField("model", fmt::format("{} ({}, {} layers, width {})", spec.model.path,
-                                  spec.model.architecture, spec.model.layer_count,
-                                  spec.model.hidden_size));
+  PrintField("model",
+             fmt::format("{} ({}, {} layers, width {})", spec.model.path, spec.model.architecture,
+                         spec.model.layer_count, spec.model.hidden_size));
   PrintField("weights", spec.model.weights_fingerprint);
   PrintField("data set", fmt::format("{} ({} samples)", spec.dataset.path,
                                      FormatCount(spec.dataset.sample_count)));
@@ -129,14 +129,14 @@ void PrintStatistics(const RunSummary& summary, bool all) {
 
 void PrintRun(const Store& store, const Run& run, const RunSummary& summary, bool all) {
   PrintSpec(store, run);
-  PrintField("units", fmt::format("{} of {} committed, {} set aside",
-                                  FormatCount(summary.committed_count),
-                                  FormatCount(run.plan.unit_count()),
-                                  FormatCount(summary.quarantined_count)));
-  PrintField("samples", fmt::format("{} stored, {} rejected, {} truncated",
-                                    FormatCount(summary.samples_stored),
-                                    FormatCount(summary.samples_rejected),
-                                    FormatCount(summary.samples_truncated)));
+  PrintField(
+      "units",
+      fmt::format("{} of {} committed, {} set aside", FormatCount(summary.committed_count),
+                  FormatCount(run.plan.unit_count()), FormatCount(summary.quarantined_count)));
+  PrintField(
+      "samples",
+      fmt::format("{} stored, {} rejected, {} truncated", FormatCount(summary.samples_stored),
+                  FormatCount(summary.samples_rejected), FormatCount(summary.samples_truncated)));
   PrintField("tokens", FormatCount(summary.tokens));
   PrintField("bytes", FormatBytes(static_cast<double>(summary.bytes)));
   for (const std::string& problem : summary.unreadable) PrintField("unreadable", problem);
@@ -244,10 +244,9 @@ Result<std::vector<SequenceLine>> ReadSequences(Store& store, const std::string&
     if (keys.is_array() && i < keys.size() && keys[i].is_string()) line.key = keys[i];
     // A damaged file may hold anything.
     if (offsets[i] >= 0 && offsets[i + 1] >= offsets[i]) line.tokens = offsets[i + 1] - offsets[i];
-    ASSIGN_OR_RETURN(
-        line.first_token_ids,
-        ReadElements<int32_t>(store, key, header.Find("token_ids"), DType::kI32, offsets[i],
-                              std::min(line.tokens, kShownTokens)));
+    ASSIGN_OR_RETURN(line.first_token_ids,
+                     ReadElements<int32_t>(store, key, header.Find("token_ids"), DType::kI32,
+                                           offsets[i], std::min(line.tokens, kShownTokens)));
     lines.push_back(std::move(line));
   }
   return lines;
@@ -283,8 +282,8 @@ std::vector<TensorLine> TensorLines(const SafetensorsHeader& header) {
                      tensor.begin, tensor.end - tensor.begin});
   }
   for (const OpaqueTensor& tensor : header.opaque) {
-    lines.push_back({tensor.name, tensor.dtype_name, tensor.shape, tensor.begin,
-                     tensor.end - tensor.begin});
+    lines.push_back(
+        {tensor.name, tensor.dtype_name, tensor.shape, tensor.begin, tensor.end - tensor.begin});
   }
   std::stable_sort(lines.begin(), lines.end(),
                    [](const TensorLine& a, const TensorLine& b) { return a.begin < b.begin; });
@@ -294,8 +293,8 @@ std::vector<TensorLine> TensorLines(const SafetensorsHeader& header) {
 void PrintTensors(const std::vector<TensorLine>& lines, bool all) {
   size_t width = 6;
   for (const TensorLine& line : lines) width = std::max(width, Shown(line.name).size());
-  PrintLineOf(fmt::format("\n{:<{}}  {:<8}  {:<20}  {:>10}", "tensor", width, "dtype", "shape",
-                          "bytes"));
+  PrintLineOf(
+      fmt::format("\n{:<{}}  {:<8}  {:<20}  {:>10}", "tensor", width, "dtype", "shape", "bytes"));
   PrintAbbreviated(lines.size(), all, [&](size_t i) {
     const TensorLine& line = lines[i];
     PrintLineOf(fmt::format("{:<{}}  {:<8}  {:<20}  {:>10}", Shown(line.name), width,

@@ -34,10 +34,11 @@ Status Give(CLI::Option* option, const std::vector<std::string>& values,
 }  // namespace
 
 CLI::Option* Settings::Register(const std::string& name, CLI::Option* option,
-                                std::vector<std::string> aliases) {
+                                const std::vector<std::string>& aliases) {
   const std::string key = name.substr(2);
-  aliases.insert(aliases.begin(), VariableName(key));
-  settings_.push_back({key, option, std::move(aliases)});
+  std::vector<std::string> variables = {VariableName(key)};
+  variables.insert(variables.end(), aliases.begin(), aliases.end());
+  settings_.push_back({key, option, std::move(variables)});
   return option;
 }
 

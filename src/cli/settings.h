@@ -19,8 +19,8 @@ class Settings {
   // Registers "--name". `aliases`: further environment variables, in order of precedence.
   template <typename T>
   CLI::Option* Add(const std::string& name, T& target, const std::string& help,
-                   std::vector<std::string> aliases = {}) {
-    return Register(name, app_.add_option(name, target, help), std::move(aliases));
+                   const std::vector<std::string>& aliases = {}) {
+    return Register(name, app_.add_option(name, target, help), aliases);
   }
   CLI::Option* AddFlag(const std::string& name, bool& target, const std::string& help) {
     return Register(name, app_.add_flag(name, target, help), {});
@@ -38,7 +38,7 @@ class Settings {
   };
 
   CLI::Option* Register(const std::string& name, CLI::Option* option,
-                        std::vector<std::string> aliases);
+                        const std::vector<std::string>& aliases);
   Status FillFromEnvironment();
   Status FillFromFile(const std::string& path);
 

@@ -92,14 +92,13 @@ void PrintWorkers(const RunStatus& status, size_t shown) {
     const WorkerStatus& worker = status.workers[i];
     const Heartbeat& beat = worker.heartbeat;
     const bool is_lost = beat.state == "running" && !worker.is_alive;
-    std::printf("%s\n",
-                fmt::format("{:>6}  {:<16}  {:<8}  {:<14}  {:>9}  {:>10.0f}  {:>12}  {}",
-                            beat.worker_id, beat.session, is_lost ? "lost" : beat.state,
-                            UnitList(beat.units_held), FormatCount(beat.units_committed),
-                            worker.is_alive ? beat.tokens_per_second : 0.0,
-                            FormatDuration(worker.age_ms) + " ago",
-                            beat.last_error.empty() ? "-" : Quoted(beat.last_error))
-                    .c_str());
+    std::printf("%s\n", fmt::format("{:>6}  {:<16}  {:<8}  {:<14}  {:>9}  {:>10.0f}  {:>12}  {}",
+                                    beat.worker_id, beat.session, is_lost ? "lost" : beat.state,
+                                    UnitList(beat.units_held), FormatCount(beat.units_committed),
+                                    worker.is_alive ? beat.tokens_per_second : 0.0,
+                                    FormatDuration(worker.age_ms) + " ago",
+                                    beat.last_error.empty() ? "-" : Quoted(beat.last_error))
+                            .c_str());
   }
   if (status.workers.size() > shown) {
     std::printf("        and %zu more (--all shows them)\n", status.workers.size() - shown);
@@ -207,9 +206,9 @@ void PrintJson(const RunStatus& status) {
 Result<int> ShowStatus(const StatusSettings& settings) {
   ASSIGN_OR_RETURN(const int64_t lease_ttl_ms, ParseDurationMs(settings.lease_ttl));
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenRunFolder(settings.url));
-  ASSIGN_OR_RETURN(const RunStatus status,
-                   ReadRunStatus(*store, {.lease_ttl_ms = lease_ttl_ms,
-                                          .now_unix_ms = Clock::Real().UnixMs()}));
+  ASSIGN_OR_RETURN(
+      const RunStatus status,
+      ReadRunStatus(*store, {.lease_ttl_ms = lease_ttl_ms, .now_unix_ms = Clock::Real().UnixMs()}));
   if (settings.json) {
     PrintJson(status);
   } else {

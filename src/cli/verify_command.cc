@@ -78,19 +78,26 @@ class VerifyDisplay {
 
 std::string_view PhaseName(VerifyProgress::Phase phase) {
   switch (phase) {
-    case VerifyProgress::Phase::kRecords: return "records";
-    case VerifyProgress::Phase::kShards: return "shards";
-    case VerifyProgress::Phase::kWeights: return "weights";
-    case VerifyProgress::Phase::kRecompute: return "computing again";
+    case VerifyProgress::Phase::kRecords:
+      return "records";
+    case VerifyProgress::Phase::kShards:
+      return "shards";
+    case VerifyProgress::Phase::kWeights:
+      return "weights";
+    case VerifyProgress::Phase::kRecompute:
+      return "computing again";
   }
   return "";
 }
 
 std::string VerifyDisplay::Amount(const VerifyProgress& progress, double amount) const {
   switch (progress.phase) {
-    case VerifyProgress::Phase::kShards: return FormatBytes(amount);
-    case VerifyProgress::Phase::kRecompute: return fmt::format("{:.0f} tokens", amount);
-    default: return fmt::format("{:.0f}", amount);
+    case VerifyProgress::Phase::kShards:
+      return FormatBytes(amount);
+    case VerifyProgress::Phase::kRecompute:
+      return fmt::format("{:.0f} tokens", amount);
+    default:
+      return fmt::format("{:.0f}", amount);
   }
 }
 
@@ -172,8 +179,10 @@ std::string RecomputedText(const RecomputeResult& recomputed) {
   if (recomputed.sequences == 0) return "nothing computed again";
   std::string text = fmt::format("{} sequences ({} tokens) computed again, ",
                                  FormatCount(recomputed.sequences), FormatCount(recomputed.tokens));
-  if (recomputed.worst_of_limit == 0) return text + "all equal bit by bit";
-  return text + fmt::format("worst relative error {:.2g} ({:.0f} % of what is allowed; {})",
+  text += fmt::format("{} of {} tensors equal bit by bit", FormatCount(recomputed.identical),
+                      FormatCount(recomputed.comparisons));
+  if (recomputed.identical == recomputed.comparisons) return text;
+  return text + fmt::format(", worst relative error {:.2g} ({:.0f} % of what is allowed; {})",
                             recomputed.worst_relative, 100 * recomputed.worst_of_limit,
                             recomputed.worst_where);
 }
@@ -208,6 +217,8 @@ Json SummaryJson(const VerifyReport& report) {
           {"rows_compared_with_dataset", report.rows_were_identified},
           {"sequences_recomputed", report.recomputed.sequences},
           {"tokens_recomputed", report.recomputed.tokens},
+          {"tensors_recomputed", report.recomputed.comparisons},
+          {"tensors_identical", report.recomputed.identical},
           {"worst_relative_error", report.recomputed.worst_relative},
           {"worst_error_of_limit", report.recomputed.worst_of_limit},
           {"worst_error_where", report.recomputed.worst_where}};

@@ -163,9 +163,9 @@ Result<Ledger::CommitOutcome> Ledger::CommitUnit(const Commit& commit) {
 
 Status Ledger::EndClaim(const Claimed& claimed, LeaseEnd end, const std::string& reason) {
   EndedClaim ended{claimed, end, LeaseEndRecord{options_.session, reason}.ToText()};
-  const Status status = RecordEnd(ended);
+  Status status = RecordEnd(ended);
   std::lock_guard lock(ended_mutex_);
-  ended_.push_back({std::move(ended), status.ok()});
+  ended_.emplace_back(std::move(ended), status.ok());
   return status;
 }
 
@@ -189,7 +189,7 @@ Status Ledger::SettleEndedClaims() {
       if (Status again = RecordEnd(claim); !again.ok()) {
         status = again;
         std::lock_guard lock(ended_mutex_);
-        ended_.push_back({std::move(claim), false});
+        ended_.emplace_back(std::move(claim), false);
         continue;
       }
     }

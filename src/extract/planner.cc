@@ -1,6 +1,7 @@
 #include "extract/planner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 #include <variant>
@@ -48,7 +49,7 @@ Result<Plan> PlanUnits(const Dataset& dataset, const SampleReader& reader, int64
         examined != examined_tokens.end()
             ? static_cast<double>(examined->second)
             : tokens / bytes * static_cast<double>(dataset.Record(index).size());
-    estimates[static_cast<size_t>(index)] = std::min(longest, static_cast<int64_t>(estimate + 0.5));
+    estimates[static_cast<size_t>(index)] = std::min<int64_t>(longest, std::lround(estimate));
   }
   return Plan::Balanced(estimates, unit_tokens);
 }

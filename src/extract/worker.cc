@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -93,7 +94,11 @@ class Worker::Pipeline {
   void GiveUp(const Status& status);
   bool Stopping() const { return p_.stop.requested() || gave_up_.load(); }
   // Returns early when the worker is asked to stop.
-  void SleepUnlessStopping(int64_t duration_ms);
+  void SleepUnlessStopping(int64_t duration_ms) {
+    SleepWhile(duration_ms, [] { return true; });
+  }
+  // Returns early when `condition` ends to hold, too.
+  void SleepWhile(int64_t duration_ms, const std::function<bool()>& condition);
 
   Parts& p_;
   const Options& options_;
@@ -104,6 +109,7 @@ class Worker::Pipeline {
 
   std::atomic<bool> gave_up_{false};
   std::atomic<bool> complete_{false};
+  std::atomic<int64_t> units_ended_{0};  // of ours, whatever came of them
   std::atomic<int64_t> consecutive_failures_{0};
   std::atomic<int64_t> batch_ms_{0};  // moving mean of a forward pass
   std::atomic<int64_t> upload_bytes_per_ms_{200'000};
@@ -161,6 +167,7 @@ void Worker::Pipeline::Feed() {
 std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
   int64_t failures = 0;
   while (!Stopping()) {
+    const int64_t ended_before = units_ended_;
     Status status = p_.ledger.Refresh();
     if (status.ok()) {
       p_.progress.run_units_finished = p_.ledger.committed_count() + p_.ledger.quarantined_count();
@@ -172,7 +179,7 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
           return std::nullopt;
         }
         failures = 0;
-        SleepUnlessStopping(options_.idle_poll_ms);
+        SleepWhile(options_.idle_poll_ms, [&] { return units_ended_ == ended_before; });
         continue;
       }
       status = claimed.status();
@@ -321,6 +328,7 @@ void Worker::Pipeline::Upload() {
       // The store's fault, not the unit's: it stays open for others and does not count as poison.
       FailUnit(unit, LeaseEnd::kReleased, status);
     }
+    ++units_ended_;
   }
 }
 
@@ -390,6 +398,7 @@ void Worker::Pipeline::FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& 
   ++p_.progress.units_failed;
   p_.progress.SetLastError(status.message());
   p_.events(UnitName(unit.job.unit) + " failed: " + status.message());
+  ++units_ended_;
   if (++consecutive_failures_ >= options_.max_consecutive_failures) GiveUp(status);
 }
 
@@ -444,9 +453,10 @@ Status Worker::Pipeline::Beat(const char* state) {
   return p_.ledger.Beat(heartbeat);
 }
 
-void Worker::Pipeline::SleepUnlessStopping(int64_t duration_ms) {
+void Worker::Pipeline::SleepWhile(int64_t duration_ms, const std::function<bool()>& condition) {
   constexpr int64_t kStepMs = 50;
-  for (int64_t slept_ms = 0; slept_ms < duration_ms && !Stopping(); slept_ms += kStepMs) {
+  for (int64_t slept_ms = 0; slept_ms < duration_ms && !Stopping() && condition();
+       slept_ms += kStepMs) {
     p_.clock.SleepMs(std::min(kStepMs, duration_ms - slept_ms));
   }
 }

@@ -11,8 +11,9 @@ extern "C" {
 
 // Rules for every function below. No exception and no panic crosses this interface. Texts are
 // UTF-8 with a length, without a final zero; a length of 0 goes with any pointer. A function that
-// can fail returns an outcome; it writes its value only with THRESHER_OK and `*error` (text that the
-// caller frees) only otherwise. Objects are immutable: any number of threads may use one at a time.
+// can fail returns an outcome; it writes its value only with THRESHER_OK and `*error` (text that
+// the caller frees) only otherwise. Objects are immutable: any number of threads may use one at a
+// time.
 
 enum {
   THRESHER_OK = 0,

@@ -236,16 +236,16 @@ Status GraphEngine::RunRowSteps(const Stage& stage, const PackedBatch& batch,
 
 Status GraphEngine::RunAttention(const AttentionStep& step, const PackedBatch& batch) {
   const double begin = Now();
-  const Status status = attention_.Run({.q = BatchRows(step.q),
-                                        .k = BatchRows(step.k),
-                                        .v = BatchRows(step.v),
-                                        .out = BatchRows(step.out),
-                                        .sequence_offsets = batch.sequence_offsets,
-                                        .heads = step.heads,
-                                        .kv_heads = step.kv_heads,
-                                        .head_dim = step.head_dim,
-                                        .scale = step.scale,
-                                        .window = step.window});
+  Status status = attention_.Run({.q = BatchRows(step.q),
+                                  .k = BatchRows(step.k),
+                                  .v = BatchRows(step.v),
+                                  .out = BatchRows(step.out),
+                                  .sequence_offsets = batch.sequence_offsets,
+                                  .heads = step.heads,
+                                  .kv_heads = step.kv_heads,
+                                  .head_dim = step.head_dim,
+                                  .scale = step.scale,
+                                  .window = step.window});
   attention_seconds_ += (Now() - begin) * threads_;
   return status;
 }

@@ -101,8 +101,8 @@ class Compiler {
     }
   }
 
-  void Append(RowStep step) {
-    program_.stages.back().row_steps.push_back(std::move(step));
+  void Append(const RowStep& step) {
+    program_.stages.back().row_steps.push_back(step);
     ++step_;
   }
 
