@@ -164,10 +164,14 @@ Result<RunStatus> StatusReader::Read() {
 
 std::string_view RunStateName(RunState state) {
   switch (state) {
-    case RunState::kRunning: return "running";
-    case RunState::kIncomplete: return "incomplete";
-    case RunState::kComplete: return "complete";
-    case RunState::kCompleteWithExceptions: return "complete with exceptions";
+    case RunState::kRunning:
+      return "running";
+    case RunState::kIncomplete:
+      return "incomplete";
+    case RunState::kComplete:
+      return "complete";
+    case RunState::kCompleteWithExceptions:
+      return "complete with exceptions";
   }
   return "";
 }

@@ -26,7 +26,7 @@ std::string_view RunStateName(RunState state);
 
 struct WorkerStatus {
   Heartbeat heartbeat;
-  int64_t age_ms = 0;      // since the heartbeat was written, in the store's time
+  int64_t age_ms = 0;     // since the heartbeat was written, in the store's time
   bool is_alive = false;  // says "running" and is younger than the time to live
 };
 
@@ -42,24 +42,24 @@ struct RunStatus {
   int64_t samples_truncated = 0;
   int64_t tokens = 0;
   int64_t bytes = 0;
-  std::vector<Quarantine> quarantined;       // units that are set aside and not committed
-  std::vector<RejectedSample> rejected;      // the first kListedRejections
-  int64_t lease_count = 0;                   // units that were ever claimed
-  int64_t taken_over_count = 0;              // units that were claimed more than once
-  int64_t largest_epoch = 0;                 // claims of the unit that was claimed most often
-  std::vector<WorkerStatus> workers;         // the newest session of each worker id first
-  std::vector<std::string> unreadable;       // records that could not be read, and why
-  double tokens_per_second = 0;              // of all workers that are alive
-  std::optional<int64_t> remaining_ms;       // at that speed; nothing if unknown
+  std::vector<Quarantine> quarantined;   // units that are set aside and not committed
+  std::vector<RejectedSample> rejected;  // the first kListedRejections
+  int64_t lease_count = 0;               // units that were ever claimed
+  int64_t taken_over_count = 0;          // units that were claimed more than once
+  int64_t largest_epoch = 0;             // claims of the unit that was claimed most often
+  std::vector<WorkerStatus> workers;     // the newest session of each worker id first
+  std::vector<std::string> unreadable;   // records that could not be read, and why
+  double tokens_per_second = 0;          // of all workers that are alive
+  std::optional<int64_t> remaining_ms;   // at that speed; nothing if unknown
 };
 
 inline constexpr size_t kListedRejections = 20;
 
 struct RunStatusOptions {
   int64_t lease_ttl_ms = 180'000;  // a worker whose heartbeat is older counts as gone
-  // The reader's own idea of the store's time. A reader writes nothing, and so can only see that the
-  // store's time is at least the newest timestamp of the run; after the last worker has died, that
-  // stands still. The later of the two is taken. Only what people see rests on it.
+  // The reader's own idea of the store's time. A reader writes nothing, and so can only see that
+  // the store's time is at least the newest timestamp of the run; after the last worker has died,
+  // that stands still. The later of the two is taken. Only what people see rests on it.
   int64_t now_unix_ms = 0;
 };
 

@@ -38,10 +38,9 @@ Result<RunSummary> SummariseRun(Store& store, const Run& run) {
   }));
   ASSIGN_OR_RETURN(const std::vector<int64_t> quarantined,
                    ListUnits(store, kQuarantinePrefix, unit_count));
-  summary.quarantined_count =
-      std::count_if(quarantined.begin(), quarantined.end(), [&](int64_t unit) {
-        return !std::binary_search(committed.begin(), committed.end(), unit);
-      });
+  summary.quarantined_count = std::count_if(
+      quarantined.begin(), quarantined.end(),
+      [&](int64_t unit) { return !std::binary_search(committed.begin(), committed.end(), unit); });
   return summary;
 }
 

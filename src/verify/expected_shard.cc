@@ -47,9 +47,8 @@ Result<ExpectedShard> ExpectShard(const Commit& commit, const std::vector<ShardH
   constexpr int64_t kLengthFieldBytes = 8;
   if (header_bytes <= kLengthFieldBytes ||
       header_bytes > kMaxSafetensorsHeaderBytes + kLengthFieldBytes) {
-    return DataLoss(
-        fmt::format("{} tokens in {} sequences do not make a shard of {} bytes", commit.token_count,
-                    commit.sequence_count, commit.bytes));
+    return DataLoss(fmt::format("{} tokens in {} sequences do not make a shard of {} bytes",
+                                commit.token_count, commit.sequence_count, commit.bytes));
   }
   // The header's length depends on its metadata; the order of the tensors does not.
   ShardLayout layout = LayOutShard({.hooks = hooks,
@@ -85,9 +84,10 @@ Result<std::vector<ShardHook>> HooksOfCommit(const RunSpec& spec, const Commit& 
     }
     const int64_t values = found->statistics.count;
     if (values % commit.token_count != 0) {
-      return DataLoss(fmt::format("statistics of {}: {} values are no whole number for each of {} "
-                                  "tokens",
-                                  name, values, commit.token_count));
+      return DataLoss(
+          fmt::format("statistics of {}: {} values are no whole number for each of {} "
+                      "tokens",
+                      name, values, commit.token_count));
     }
     hooks.push_back({name, values / commit.token_count});
   }
@@ -101,10 +101,8 @@ Result<ShardIndex> ReadShardIndex(Store& store, const std::string& key,
                    ReadVector<int64_t>(store, key, expected.Tensor("sample_index")));
   ASSIGN_OR_RETURN(index.sequence_offsets,
                    ReadVector<int64_t>(store, key, expected.Tensor("sequence_offsets")));
-  ASSIGN_OR_RETURN(index.token_ids,
-                   ReadVector<int32_t>(store, key, expected.Tensor("token_ids")));
-  ASSIGN_OR_RETURN(index.positions,
-                   ReadVector<int32_t>(store, key, expected.Tensor("positions")));
+  ASSIGN_OR_RETURN(index.token_ids, ReadVector<int32_t>(store, key, expected.Tensor("token_ids")));
+  ASSIGN_OR_RETURN(index.positions, ReadVector<int32_t>(store, key, expected.Tensor("positions")));
   return index;
 }
 

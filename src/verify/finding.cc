@@ -8,10 +8,14 @@ namespace thresher {
 
 std::string_view SeverityName(Severity severity) {
   switch (severity) {
-    case Severity::kDamage: return "damage";
-    case Severity::kIncomplete: return "incomplete";
-    case Severity::kWarning: return "warning";
-    case Severity::kNote: return "note";
+    case Severity::kDamage:
+      return "damage";
+    case Severity::kIncomplete:
+      return "incomplete";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kNote:
+      return "note";
   }
   return "";
 }

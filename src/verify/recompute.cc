@@ -37,8 +37,8 @@ class Recomputation {
         engine_(engine),
         threads_(threads),
         log_(log),
-        tolerance_(ToleranceOf(records.run.spec.capture.compute == "f32" ? DType::kF32
-                                                                         : DType::kBf16)),
+        tolerance_(
+            ToleranceOf(records.run.spec.capture.compute == "f32" ? DType::kF32 : DType::kBf16)),
         expected_rows_(records.hooks.size()) {}
 
   Status Check(const PickedSequence& picked);
@@ -46,12 +46,19 @@ class Recomputation {
   const RecomputeResult& result() const { return result_; }
 
  private:
+  // Rows of one hook point as the shard holds them; scales only where the dtype has them.
+  struct StoredRows {
+    StoredRows(size_t byte_count, size_t scale_count) : bytes(byte_count), scales(scale_count) {}
+    std::vector<std::byte> bytes;
+    std::vector<float> scales;
+  };
+
   Status OpenUnit(int64_t unit);
   Status Compute(std::span<const int32_t> token_ids);
   Status CompareHook(size_t hook, const PickedSequence& picked, int64_t first_row, int64_t rows);
-  Result<std::vector<float>> StoredRows(size_t hook, int64_t first_row, int64_t rows) const;
-  void Judge(size_t hook, const PickedSequence& picked, int64_t rows,
-             std::span<const float> stored);
+  Result<StoredRows> ReadRows(size_t hook, int64_t first_row, int64_t rows) const;
+  bool IsIdentical(size_t hook, int64_t rows, const StoredRows& stored) const;
+  void Judge(size_t hook, const PickedSequence& picked, int64_t rows, const StoredRows& stored);
 
   const UnitRecord& record() const { return records_.units[static_cast<size_t>(open_unit_)]; }
 
@@ -88,31 +95,37 @@ Status Recomputation::Compute(std::span<const int32_t> token_ids) {
   return engine_.Forward({.token_ids = token_ids, .sequence_offsets = offsets}, outputs);
 }
 
-Result<std::vector<float>> Recomputation::StoredRows(size_t hook, int64_t first_row,
-                                                     int64_t rows) const {
+Result<Recomputation::StoredRows> Recomputation::ReadRows(size_t hook, int64_t first_row,
+                                                          int64_t rows) const {
   const std::string& key = record().commit.shard;
-  const int64_t width = shard_.hooks[hook].width;
-  const int64_t row_bytes = width * DTypeBytes(shard_.dtype);
-  std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes));
+  const int64_t row_bytes = shard_.hooks[hook].width * DTypeBytes(shard_.dtype);
+  StoredRows stored(static_cast<size_t>(rows * row_bytes),
+                    HasScale(shard_.dtype) ? static_cast<size_t>(rows) : 0);
   RETURN_IF_ERROR(
-      store_.GetRange(key, shard_.tensors[hook].begin + first_row * row_bytes, bytes));
-  std::vector<float> scales;
-  if (HasScale(shard_.dtype)) {
-    scales.resize(static_cast<size_t>(rows));
-    const TensorEntry& entry = shard_.tensors[shard_.scale_tensor(hook)];
-    RETURN_IF_ERROR(store_.GetRange(key, entry.begin + first_row * DTypeBytes(DType::kF32),
-                                    std::as_writable_bytes(std::span(scales))));
-  }
-  std::vector<float> values(static_cast<size_t>(rows * width));
-  DecodeRows(bytes.data(), scales.data(), rows, width, shard_.dtype, values.data());
-  return values;
+      store_.GetRange(key, shard_.tensors[hook].begin + first_row * row_bytes, stored.bytes));
+  if (stored.scales.empty()) return stored;
+  const TensorEntry& entry = shard_.tensors[shard_.scale_tensor(hook)];
+  RETURN_IF_ERROR(store_.GetRange(key, entry.begin + first_row * DTypeBytes(DType::kF32),
+                                  std::as_writable_bytes(std::span(stored.scales))));
+  return stored;
+}
+
+bool Recomputation::IsIdentical(size_t hook, int64_t rows, const StoredRows& stored) const {
+  const int64_t width = shard_.hooks[hook].width;
+  StoredRows expected(stored.bytes.size(), stored.scales.size());
+  EncodeRows(expected_rows_[hook].data(), rows, width, width, shard_.dtype, expected.bytes.data(),
+             expected.scales.data());
+  return std::memcmp(expected.bytes.data(), stored.bytes.data(), stored.bytes.size()) == 0 &&
+         (stored.scales.empty() || std::memcmp(expected.scales.data(), stored.scales.data(),
+                                               stored.scales.size() * sizeof(float)) == 0);
 }
 
 void Recomputation::Judge(size_t hook, const PickedSequence& picked, int64_t rows,
-                          std::span<const float> stored) {
-  const std::string& name = records_.hooks[hook].name;
-  const RowError error = CompareRows(expected_rows_[hook], stored, records_.hooks[hook].width,
-                                     records_.dtype, tolerance_);
+                          const StoredRows& stored) {
+  const auto& [name, width] = shard_.hooks[hook];
+  std::vector<float> values(static_cast<size_t>(rows * width));
+  DecodeRows(stored.bytes.data(), stored.scales.data(), rows, width, shard_.dtype, values.data());
+  const RowError error = CompareRows(expected_rows_[hook], values, width, shard_.dtype, tolerance_);
   const int64_t sample = index_.sample_index[static_cast<size_t>(picked.sequence)];
   if (error.of_limit > 1) {
     log_.Damage(picked.unit, name,
@@ -130,8 +143,12 @@ void Recomputation::Judge(size_t hook, const PickedSequence& picked, int64_t row
 
 Status Recomputation::CompareHook(size_t hook, const PickedSequence& picked, int64_t first_row,
                                   int64_t rows) {
-  ASSIGN_OR_RETURN(const std::vector<float> stored, StoredRows(hook, first_row, rows));
-  Judge(hook, picked, rows, stored);
+  ASSIGN_OR_RETURN(const StoredRows stored, ReadRows(hook, first_row, rows));
+  const bool is_identical = IsIdentical(hook, rows, stored);
+  if (!is_identical) Judge(hook, picked, rows, stored);
+  const std::lock_guard lock(mutex_);
+  ++result_.comparisons;
+  if (is_identical) ++result_.identical;
   return OkStatus();
 }
 
@@ -143,11 +160,11 @@ Status Recomputation::Check(const PickedSequence& picked) {
   RETURN_IF_ERROR(Compute(std::span(index_.token_ids)
                               .subspan(static_cast<size_t>(first_row), static_cast<size_t>(rows))));
   std::vector<Status> outcomes(expected_rows_.size());
-  RETURN_IF_ERROR(ParallelFor(threads_, static_cast<int64_t>(outcomes.size()),
-                              [&](int64_t hook, int) {
-                                const auto index = static_cast<size_t>(hook);
-                                outcomes[index] = CompareHook(index, picked, first_row, rows);
-                              }));
+  RETURN_IF_ERROR(
+      ParallelFor(threads_, static_cast<int64_t>(outcomes.size()), [&](int64_t hook, int) {
+        const auto index = static_cast<size_t>(hook);
+        outcomes[index] = CompareHook(index, picked, first_row, rows);
+      }));
   for (const Status& outcome : outcomes) RETURN_IF_ERROR(outcome);
   ++result_.sequences;
   result_.tokens += rows;

@@ -28,16 +28,20 @@ std::vector<PickedSequence> PickSequences(std::string_view seed_text, double fra
 struct RecomputeResult {
   int64_t sequences = 0;
   int64_t tokens = 0;
+  int64_t comparisons = 0;    // one for each sequence and hook point
+  int64_t identical = 0;      // those that agree bit by bit
   double worst_relative = 0;  // relative L2 error, of the comparison nearest to its limit
   double worst_of_limit = 0;  // the same as a fraction of what is allowed
   std::string worst_where;
 };
 
 // Runs the picked sequences through `engine` one at a time, each alone in its batch, and compares
-// all hook points with what is stored (row_error.h). The engine's hook points are those of the run,
-// its stored dtype is f32. Memory: all hook points of one sequence in f32, and the largest stored
-// one for each thread. Errors are those of the engine or the store; differences go to `log`.
-// `on_tokens` is told of each sequence's tokens when it is done.
+// all hook points with what is stored: bit by bit, and where that fails by the size of the error
+// (row_error.h), since another type of processor rounds otherwise. The engine's hook points and
+// arithmetic are those of the run, its stored dtype is f32. Memory: all hook points of one sequence
+// in f32, and the largest one twice as stored and once in f32 for each thread. Errors are those of
+// the engine or the store; differences go to `log`. `on_tokens` is told of each sequence's tokens
+// when it is done.
 Result<RecomputeResult> RecomputeSequences(Store& store, const RunRecords& records,
                                            const std::vector<PickedSequence>& picked,
                                            Engine& engine, int threads, FindingLog& log,

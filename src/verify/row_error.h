@@ -11,13 +11,15 @@
 
 namespace thresher {
 
-// How far the stored rows of one sequence may be from rows that were computed again in f32.
+// How far the stored rows of one sequence may be from rows that were computed again in the run's
+// arithmetic, on another type of processor (the same type gives the same bits).
 //
-// Two parts add up. The first is what the run's arithmetic costs, as a relative L2 error:
-//   f32   1e-5  an f32 forward pass against one in double precision (tests/data/golden/README.md);
-//               two f32 passes with another order of summation stay well below it
-//   bf16  3e-2  measured on a real 135 M-parameter model, bf16 against f32: at most 2.2e-2 in any
-//               layer, without the first token
+// Two parts add up. The first is what another order of summation costs, as a relative L2 error:
+//   f32   5e-5  measured 1.8e-5 between AVX-512 and AVX2, see below for model and prompts
+//   bf16  3e-2  measured 2.0e-2: SmolLM2-135M (30 layers), every hook point, prompts of 23 to 254
+//               tokens, bf16 instructions against bf16 emulated with AVX-512. Comparing bf16 with
+//               f32 instead would need 7.3e-2, and 0.41 for a single row: too wide to find a row of
+//               a similar token
 // The second is what storing costs, as a bound that holds for any value (rounding is to nearest):
 //   f32   0
 //   bf16  2^-8 of the value      f16   2^-11 of it, and 2^-25 below the normal range
@@ -37,10 +39,10 @@ double StorageErrorBound(std::span<const float> row, DType dtype);
 
 // The comparison of one hook point of one sequence.
 struct RowError {
-  double relative = 0;    // the relative L2 error that came nearest to its limit, or passed it most
-  double of_limit = 0;    // that error as a fraction of what is allowed: above 1 is wrong
-  std::string where;      // "rows 1 to 41 together", "row 0"
-  int64_t rows_wrong = 0; // single rows above their limit
+  double relative = 0;  // the relative L2 error that came nearest to its limit, or passed it most
+  double of_limit = 0;  // that error as a fraction of what is allowed: above 1 is wrong
+  std::string where;    // "rows 1 to 41 together", "row 0"
+  int64_t rows_wrong = 0;  // single rows above their limit
 };
 
 // `expected` and `stored` [rows, width]. The first row is judged apart from the others: the first

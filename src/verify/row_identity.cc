@@ -29,8 +29,7 @@ void Report(const Commit& commit, const char* tensor, const std::vector<int64_t>
 
 void CheckRowIdentity(const Dataset& dataset, const SampleReader& reader, const Commit& commit,
                       const ShardIndex& index,
-                      const std::optional<std::vector<std::string>>& sample_keys,
-                      FindingLog& log) {
+                      const std::optional<std::vector<std::string>>& sample_keys, FindingLog& log) {
   Differences differences;
   int64_t truncated_count = 0;
   for (size_t sequence = 0; sequence < index.sample_index.size(); ++sequence) {
@@ -60,13 +59,13 @@ void CheckRowIdentity(const Dataset& dataset, const SampleReader& reader, const 
       differences.should_be_stored.push_back(rejected.sample);
     }
   }
-  Report(commit, "token_ids", differences.token_ids,
-         "have other token ids than the data set gives", log);
+  Report(commit, "token_ids", differences.token_ids, "have other token ids than the data set gives",
+         log);
   Report(commit, "header", differences.keys, "have other keys than the data set gives", log);
   Report(commit, "sample_index", differences.should_be_rejected,
          "are stored but cannot be used (" + differences.first_reason + ")", log);
-  Report(commit, "sample_index", differences.should_be_stored,
-         "were rejected but can be used", log);
+  Report(commit, "sample_index", differences.should_be_stored, "were rejected but can be used",
+         log);
   if (differences.should_be_rejected.empty() && truncated_count != commit.truncated_count) {
     log.Damage(commit.unit, "",
                fmt::format("{} samples are truncated, its commit says {}", truncated_count,

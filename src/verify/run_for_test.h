@@ -44,9 +44,9 @@ class MadeUpEngine : public Engine {
           const int32_t token = batch.token_ids[static_cast<size_t>(row)];
           const auto position = static_cast<double>(row - batch.sequence_offsets[s]);
           for (int64_t channel = 0; channel < width; ++channel) {
-            rows.push_back(static_cast<float>(std::sin(1.7 * token + 0.3 * position +
-                                                       static_cast<double>(hook) +
-                                                       2.1 * static_cast<double>(channel * channel))));
+            rows.push_back(static_cast<float>(
+                std::sin(1.7 * token + 0.3 * position + static_cast<double>(hook) +
+                         2.1 * static_cast<double>(channel * channel))));
           }
         }
       }
@@ -127,8 +127,7 @@ class RunForTest {
     std::vector<HookPoint> points;
     format_ = {.run_fingerprint = run_->fingerprint, .hooks = {}, .dtype = options.dtype};
     for (const std::string& name : options.hooks) {
-      const Result<HookPoint> point =
-          ParseHookName(name, static_cast<int32_t>(model.layer_count));
+      const Result<HookPoint> point = ParseHookName(name, static_cast<int32_t>(model.layer_count));
       THRESHER_CHECK(point.ok());
       points.push_back(*point);
       format_.hooks.push_back({name, model.graph.width(*model.graph.FindHook(*point))});
@@ -190,8 +189,8 @@ class RunForTest {
     Put(ShardKeyOf(unit), file);
     const SafetensorsHeader header = HeaderOf(file);
     const auto crc = [&](int64_t begin, int64_t end) {
-      return FormatCrc32c(ExtendCrc32c(0, AsBytes(file).subspan(static_cast<size_t>(begin),
-                                                               static_cast<size_t>(end - begin))));
+      return FormatCrc32c(ExtendCrc32c(
+          0, AsBytes(file).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin))));
     };
     ForgeCommit(unit, [&](Commit& commit) {
       commit.bytes = static_cast<int64_t>(file.size());
@@ -224,11 +223,11 @@ class RunForTest {
     builder.SetMemory(memory.data());
     for (const BatchRange& batch : job.batches) {
       THRESHER_CHECK(batch.first_sequence == 0 && batch.end_sequence == job.sequence_count());
-      THRESHER_CHECK(engine
-                         .Forward({.token_ids = job.token_ids,
-                                   .sequence_offsets = job.sequence_offsets},
-                                  builder.Outputs(0))
-                         .ok());
+      THRESHER_CHECK(
+          engine
+              .Forward({.token_ids = job.token_ids, .sequence_offsets = job.sequence_offsets},
+                       builder.Outputs(0))
+              .ok());
       builder.Absorb(job.token_count());
     }
     builder.Finish();

@@ -19,8 +19,8 @@ Status Differs(const std::string& path, std::string_view what, const std::string
 Result<Model> OpenModel(const std::string& directory, const RunSpec& spec) {
   ASSIGN_OR_RETURN(Model model, LoadModel(directory));
   if (model.config_fingerprint != spec.model.config_fingerprint) {
-    return Differs(directory, "the model's configuration has fingerprint",
-                   model.config_fingerprint, spec.model.config_fingerprint);
+    return Differs(directory, "the model's configuration has fingerprint", model.config_fingerprint,
+                   spec.model.config_fingerprint);
   }
   return model;
 }
@@ -41,8 +41,7 @@ Result<Dataset> OpenDataset(const std::string& path, const RunSpec& spec) {
 Result<SampleReader> OpenReader(const Model& model, const RunSpec& spec) {
   SampleReaderOptions options;
   options.max_tokens = spec.prompts.max_tokens;
-  options.overlong =
-      spec.prompts.overlong == "reject" ? Overlong::kReject : Overlong::kTruncate;
+  options.overlong = spec.prompts.overlong == "reject" ? Overlong::kReject : Overlong::kTruncate;
   options.vocabulary_size = model.vocabulary_size;
   ASSIGN_OR_RETURN(SampleReader reader, SampleReader::Create(model.directory, options));
   if (reader.fingerprint() != spec.prompts.fingerprint) {

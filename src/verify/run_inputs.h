@@ -17,8 +17,8 @@ namespace thresher {
 // What a run was made from, as far as it can be found and is still the same.
 struct RunInputs {
   std::optional<Model> model;
-  bool weights_fit = false;        // the model's weights are those of the run
-  std::optional<Dataset> dataset;  // with the run's content
+  bool weights_fit = false;            // the model's weights are those of the run
+  std::optional<Dataset> dataset;      // with the run's content
   std::optional<SampleReader> reader;  // set if rows can be compared with the data set
 
   struct Wanted {

@@ -27,8 +27,8 @@ Result<std::vector<int64_t>> UnitsBelow(Store& store, std::string_view prefix, i
     if (!unit || object.key != std::string(prefix) + UnitName(*unit) + ".json") {
       log.Damage(std::nullopt, "", object.key + ": not the name of a unit's record");
     } else if (*unit >= unit_count) {
-      log.Damage(*unit, "", fmt::format("{}: the plan has only units 0 to {}", object.key,
-                                        unit_count - 1));
+      log.Damage(*unit, "",
+                 fmt::format("{}: the plan has only units 0 to {}", object.key, unit_count - 1));
     } else {
       units.push_back(*unit);
     }
@@ -107,17 +107,17 @@ void FindSharedShards(const RunRecords& records, FindingLog& log) {
     const auto [other, is_first] =
         unit_of_shard.emplace(record.commit.shard, static_cast<int64_t>(unit));
     if (is_first) continue;
-    log.Damage(static_cast<int64_t>(unit), "",
-               fmt::format("refers to the same shard as unit {}: {}", other->second,
-                           record.commit.shard));
+    log.Damage(
+        static_cast<int64_t>(unit), "",
+        fmt::format("refers to the same shard as unit {}: {}", other->second, record.commit.shard));
   }
 }
 
 void CheckQuarantine(Store& store, int64_t unit, RunRecords& records, FindingLog& log) {
   UnitRecord& record = records.units[static_cast<size_t>(unit)];
   if (record.state != UnitState::kMissing) {
-    return log.Add({Severity::kNote, unit, "",
-                    "was set aside and committed all the same; the commit counts"});
+    return log.Add(
+        {Severity::kNote, unit, "", "was set aside and committed all the same; the commit counts"});
   }
   record.state = UnitState::kQuarantined;
   const Result<Quarantine> quarantine = ReadQuarantine(store, unit);
@@ -128,10 +128,10 @@ void CheckQuarantine(Store& store, int64_t unit, RunRecords& records, FindingLog
       quarantine->sample_count != planned.count) {
     log.Damage(unit, "", QuarantineKey(unit) + ": unit and samples are not those of the plan");
   }
-  log.Add({Severity::kNote, unit, "",
-           fmt::format("was set aside with its {} samples: {}", planned.count,
-                       quarantine->errors.empty() ? "no reason given"
-                                                  : quarantine->errors.front())});
+  log.Add(
+      {Severity::kNote, unit, "",
+       fmt::format("was set aside with its {} samples: {}", planned.count,
+                   quarantine->errors.empty() ? "no reason given" : quarantine->errors.front())});
 }
 
 void ReportMissing(const RunRecords& records, FindingLog& log) {
@@ -237,9 +237,10 @@ void NoteLeftovers(Store& store, const RunRecords& records, FindingLog& log) {
     }
   }
   if (shard_count == 0 && handover_count == 0) return;
-  log.Note(fmt::format("{} shards that no commit refers to and {} handovers of finished units, {}: "
-                       "not part of the run",
-                       shard_count, handover_count, FormatBytes(bytes)));
+  log.Note(
+      fmt::format("{} shards that no commit refers to and {} handovers of finished units, {}: "
+                  "not part of the run",
+                  shard_count, handover_count, FormatBytes(bytes)));
 }
 
 }  // namespace thresher

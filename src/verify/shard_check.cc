@@ -108,8 +108,8 @@ bool ShardChecker::CheckSize() {
 void ShardChecker::CheckHeader() {
   const int64_t header_bytes = expected_.data_begin;
   if (stored_bytes_ < header_bytes) {
-    return Damage("header", fmt::format("cut off: {} of {} bytes are there", stored_bytes_,
-                                        header_bytes));
+    return Damage("header",
+                  fmt::format("cut off: {} of {} bytes are there", stored_bytes_, header_bytes));
   }
   std::vector<std::byte> header(static_cast<size_t>(header_bytes));
   if (const Status status = store_.GetRange(commit_.shard, 0, header); !status.ok()) {
@@ -172,10 +172,9 @@ void ShardChecker::CheckHeaderTensors(const SafetensorsHeader& header) {
       continue;
     }
     // Without tokens nothing tells the width.
-    const bool shape_fits =
-        found->shape == wanted.shape ||
-        (expected_.token_count == 0 && found->shape.size() == wanted.shape.size() &&
-         found->shape[0] == 0);
+    const bool shape_fits = found->shape == wanted.shape ||
+                            (expected_.token_count == 0 &&
+                             found->shape.size() == wanted.shape.size() && found->shape[0] == 0);
     if (found->dtype != wanted.dtype || !shape_fits || found->begin != wanted.begin ||
         found->end != wanted.end) {
       Damage(wanted.name,
@@ -270,8 +269,7 @@ void ShardChecker::CheckWholeFile() {
 }
 
 bool ShardChecker::HookIsWhole(size_t hook) const {
-  return is_whole_[hook] &&
-         (!HasScale(expected_.dtype) || is_whole_[expected_.scale_tensor(hook)]);
+  return is_whole_[hook] && (!HasScale(expected_.dtype) || is_whole_[expected_.scale_tensor(hook)]);
 }
 
 void ShardChecker::CheckStatistics() {

@@ -83,8 +83,7 @@ Result<std::optional<RunRecords>> Verification::ReadRecords() {
   });
   if (records.ok()) return std::optional(*std::move(records));
   const Status status = records.status();
-  const bool plan_is_lost =
-      status.code() == Code::kNotFound && store_.Stat(kRunKey).ok();
+  const bool plan_is_lost = status.code() == Code::kNotFound && store_.Stat(kRunKey).ok();
   if (status.code() != Code::kDataLoss && !plan_is_lost) return status;
   log_.Damage(std::nullopt, "", status.message() + "; nothing else could be checked");
   return std::optional<RunRecords>();
@@ -99,9 +98,9 @@ void Verification::CheckUnit(const RunRecords& records, const RunInputs& inputs,
   const Result<ExpectedShard> expected = ExpectShard(*commit, records.hooks, records.dtype);
   if (!expected.ok()) return log_.Damage(unit, "", expected.status().message());
   const SampleRange samples = records.run.plan.Samples(unit);
-  const ShardVerdict verdict =
-      CheckShard(store_, {*commit, *expected, samples}, log_,
-                 [&](int64_t bytes) { progress.Add(bytes); }, buffer);
+  const ShardVerdict verdict = CheckShard(
+      store_, {*commit, *expected, samples}, log_, [&](int64_t bytes) { progress.Add(bytes); },
+      buffer);
   if (!verdict.index) return;
   const auto slot = static_cast<size_t>(unit);
   index_is_whole_[slot] = 1;
@@ -109,8 +108,8 @@ void Verification::CheckUnit(const RunRecords& records, const RunInputs& inputs,
   for (const int64_t sample : verdict.index->sample_index) census.Count(sample);
   for (const RejectedSample& sample : commit->rejected) census.Count(sample.sample);
   if (inputs.reader) {
-    CheckRowIdentity(*inputs.dataset, *inputs.reader, *commit, *verdict.index,
-                     verdict.sample_keys, log_);
+    CheckRowIdentity(*inputs.dataset, *inputs.reader, *commit, *verdict.index, verdict.sample_keys,
+                     log_);
   }
 }
 
@@ -129,12 +128,11 @@ Status Verification::CheckShards(const RunRecords& records, const RunInputs& inp
   }
   ProgressCounter progress(options_, VerifyProgress::Phase::kShards, report_.bytes_read);
   std::vector<std::vector<std::byte>> buffers(static_cast<size_t>(threads_));
-  RETURN_IF_ERROR(ParallelFor(threads_, static_cast<int64_t>(committed.size()),
-                              [&](int64_t index, int thread) {
-                                CheckUnit(records, inputs, committed[static_cast<size_t>(index)],
-                                          census, progress,
-                                          buffers[static_cast<size_t>(thread)]);
-                              }));
+  RETURN_IF_ERROR(
+      ParallelFor(threads_, static_cast<int64_t>(committed.size()), [&](int64_t index, int thread) {
+        CheckUnit(records, inputs, committed[static_cast<size_t>(index)], census, progress,
+                  buffers[static_cast<size_t>(thread)]);
+      }));
   census.Report(records, index_is_whole_, log_);
   report_.rows_were_identified = inputs.reader.has_value();
   return OkStatus();
@@ -151,9 +149,10 @@ std::vector<PickedSequence> Verification::Pick(const RunRecords& records) {
     return !rows_are_whole_[static_cast<size_t>(sequence.unit)];
   });
   if (left_out > 0) {
-    log_.Note(fmt::format("{} of the picked sequences were not computed again: their shards are "
-                          "damaged",
-                          left_out));
+    log_.Note(
+        fmt::format("{} of the picked sequences were not computed again: their shards are "
+                    "damaged",
+                    left_out));
   }
   return picked;
 }
@@ -173,11 +172,12 @@ Result<std::unique_ptr<Engine>> Verification::MakeEngine(const RunRecords& recor
     hooks.push_back(point);
   }
   if (options_.create_engine) return options_.create_engine(model, hooks);
-  return CreateCpuEngine(model, hooks,
-                         {.compute = CpuCompute::kF32,
-                          .threads = threads_,
-                          .max_batch_tokens = records.run.spec.capture.batch_tokens,
-                          .stored_dtype = DType::kF32});
+  return CreateCpuEngine(
+      model, hooks,
+      {.compute = records.run.spec.capture.compute == "f32" ? CpuCompute::kF32 : CpuCompute::kBf16,
+       .threads = threads_,
+       .max_batch_tokens = records.run.spec.capture.batch_tokens,
+       .stored_dtype = DType::kF32});
 }
 
 Status Verification::Recompute(const RunRecords& records, const RunInputs& inputs) {
@@ -197,8 +197,13 @@ Status Verification::Recompute(const RunRecords& records, const RunInputs& input
   }
   Result<std::unique_ptr<Engine>> engine = MakeEngine(records, *inputs.model);
   if (!engine.ok()) {
-    if (engine.status().code() != Code::kDataLoss) return engine.status();
-    log_.Damage(std::nullopt, "", engine.status().message());
+    if (engine.status().code() == Code::kDataLoss) {
+      log_.Damage(std::nullopt, "", engine.status().message());
+      return OkStatus();
+    }
+    // Not every processor can do what the run's did.
+    if (engine.status().code() != Code::kInvalidArgument) return engine.status();
+    log_.Note("nothing was computed again: " + engine.status().message());
     return OkStatus();
   }
   ProgressCounter progress(options_, VerifyProgress::Phase::kRecompute, tokens);

@@ -31,7 +31,8 @@ struct VerifyOptions {
   std::string dataset_path;
   std::string model_directory;
   int threads = 0;  // 0: all cores that this process may use
-  // Makes the engine that computes again: f32 arithmetic, f32 outputs. The CPU engine if empty.
+  // Makes the engine that computes again: the run's arithmetic, f32 outputs. The CPU engine if
+  // empty.
   std::function<Result<std::unique_ptr<Engine>>(const Model&, const std::vector<HookPoint>&)>
       create_engine;
   std::function<void(const Finding&)> on_finding;          // one thread at a time
