@@ -5,16 +5,10 @@
 namespace thresher {
 namespace {
 
-Status CheckPositive(const char* flag, int64_t value) {
-  if (value > 0) return OkStatus();
-  return InvalidArgument(std::string(flag) + ": expected a positive number, found " +
-                         std::to_string(value));
-}
-
-Status CheckNotNegative(const char* flag, int64_t value) {
-  if (value >= 0) return OkStatus();
-  return InvalidArgument(std::string(flag) + ": expected zero or more, found " +
-                         std::to_string(value));
+Status CheckRange(const char* flag, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return OkStatus();
+  return InvalidArgument(std::string(flag) + ": expected a number from " + std::to_string(least) +
+                         " to " + std::to_string(most) + ", found " + std::to_string(value));
 }
 
 Status CheckGiven(const char* flag, const std::string& value, const char* what) {
@@ -76,13 +70,14 @@ Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings) {
   RETURN_IF_ERROR(CheckGiven("--model", settings.model, "the model's folder"));
   RETURN_IF_ERROR(CheckGiven("--dataset", settings.dataset, "a JSONL file"));
   RETURN_IF_ERROR(CheckGiven("--output", settings.output, "the run's folder"));
-  RETURN_IF_ERROR(CheckNotNegative("--max-tokens", settings.max_tokens));
-  RETURN_IF_ERROR(CheckPositive("--batch-tokens", settings.batch_tokens));
-  RETURN_IF_ERROR(CheckPositive("--arenas", settings.arenas));
-  RETURN_IF_ERROR(CheckNotNegative("--worker-id", settings.worker_id));
-  RETURN_IF_ERROR(CheckNotNegative("--num-workers", settings.num_workers));
-  RETURN_IF_ERROR(CheckNotNegative("--max-samples", settings.max_samples));
-  RETURN_IF_ERROR(CheckNotNegative("--threads", settings.threads));
+  constexpr int64_t kMany = 1'000'000'000;
+  RETURN_IF_ERROR(CheckRange("--max-tokens", settings.max_tokens, 0, kMany));
+  RETURN_IF_ERROR(CheckRange("--batch-tokens", settings.batch_tokens, 1, 10'000'000));
+  RETURN_IF_ERROR(CheckRange("--arenas", settings.arenas, 1, 1000));
+  RETURN_IF_ERROR(CheckRange("--worker-id", settings.worker_id, 0, kMany));
+  RETURN_IF_ERROR(CheckRange("--num-workers", settings.num_workers, 0, kMany));
+  RETURN_IF_ERROR(CheckRange("--max-samples", settings.max_samples, 0, 1000 * kMany));
+  RETURN_IF_ERROR(CheckRange("--threads", settings.threads, 0, 4096));
   ExtractOptions options;
   options.settings = settings;
   const std::optional<DType> dtype = StoredDTypeFromName(settings.dtype);

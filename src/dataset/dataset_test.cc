@@ -7,7 +7,7 @@
 
 #include "base/fingerprint.h"
 #include "base/random.h"
-#include "text/folder_for_test.h"
+#include "base/temporary_folder_for_test.h"
 
 namespace thresher {
 namespace {
@@ -60,7 +60,7 @@ std::vector<Line> LinesOf(const Dataset& dataset) {
 }
 
 TEST(DatasetTest, LineEndsBlankLinesAndByteOrderMark) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   const std::string text = "\xef\xbb\xbf{1}\r\n\n \t\r\n  {2}  \n{3}";
   const Result<Dataset> dataset = Dataset::Open(folder.Write("d.jsonl", text));
   ASSERT_TRUE(dataset.ok()) << dataset.status().message();
@@ -72,7 +72,7 @@ TEST(DatasetTest, LineEndsBlankLinesAndByteOrderMark) {
 
 TEST(DatasetTest, RandomFilesAgreeWithTheObviousReader) {
   Random random(7);
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   const std::string alphabet = "ab \t\r\n\n\xef\xbb\xbf";
   for (int round = 0; round < 500; ++round) {
     std::string text;
@@ -87,7 +87,7 @@ TEST(DatasetTest, RandomFilesAgreeWithTheObviousReader) {
 
 // Lines that end at, before and behind the places where the file is cut for reading.
 TEST(DatasetTest, LinesAcrossPieces) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   std::string text(size_t{4} << 20, 'a');
   text += "b\n" + std::string((size_t{4} << 20) - 3, 'c') + "\n\n" +
           std::string(size_t{9} << 20, 'd') + "\nlast";
@@ -99,7 +99,7 @@ TEST(DatasetTest, LinesAcrossPieces) {
 }
 
 TEST(DatasetTest, FilesWithoutRecordsAreRefused) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   for (const std::string text : {"", "\n", " \t\r\n\r\n", "\xef\xbb\xbf", "\xef\xbb\xbf\n"}) {
     const std::string path = folder.Write("d.jsonl", text);
     const Result<Dataset> dataset = Dataset::Open(path);
@@ -114,7 +114,7 @@ TEST(DatasetTest, FilesWithoutRecordsAreRefused) {
 }
 
 TEST(DatasetTest, RecordsStayValidWhenItMoves) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   Result<Dataset> opened = Dataset::Open(folder.Write("d.jsonl", "one\ntwo\n"));
   const std::string_view record = opened->Record(1);
   const Dataset moved = std::move(opened).value();

@@ -4,8 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "base/temporary_folder_for_test.h"
 #include "dataset/sample_reader.h"
-#include "text/folder_for_test.h"
+#include "text/tokenizer_data_for_test.h"
 #include "text/utf8.h"
 
 namespace thresher {
@@ -86,7 +87,7 @@ TEST(SampleReaderFuzzTest, EveryRecordBecomesASampleOrARejection) {
     text += random.Below(10) == 0 ? RandomBytes(random) : Mutated(random);
     text += '\n';
   }
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   const Result<Dataset> dataset = Dataset::Open(folder.Write("d.jsonl", text));
   ASSERT_TRUE(dataset.ok());
   int64_t samples = 0;

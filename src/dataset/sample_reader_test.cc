@@ -6,7 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "arc/arc_prompt.h"
-#include "text/folder_for_test.h"
+#include "base/temporary_folder_for_test.h"
+#include "text/tokenizer_data_for_test.h"
 #include "text/utf8.h"
 
 namespace thresher {
@@ -30,7 +31,7 @@ SampleReader Reader(const SampleReaderOptions& options = TinyOptions(),
 
 // Reads one record, written as the second line of a file.
 SampleOrRejection ReadOne(const SampleReader& reader, std::string_view record) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   const std::string path = folder.Write("d.jsonl", "\n" + std::string(record) + "\n");
   const Result<Dataset> dataset = Dataset::Open(path);
   EXPECT_TRUE(dataset.ok()) << dataset.status().message();
@@ -66,7 +67,7 @@ Ids Encoded(const std::string& directory, std::string_view text, bool add_specia
 }
 
 // A copy of tiny512 whose post-processor puts token 0 in front, with or without a chat template.
-void WriteModelWithBos(const FolderForTest& folder, bool with_chat_template) {
+void WriteModelWithBos(const TemporaryFolder& folder, bool with_chat_template) {
   Json json = Json::parse(ReadFileForTest(TokenizerDataPath("tiny512/tokenizer.json")));
   const Json bos = {{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}};
   const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
@@ -102,7 +103,7 @@ TEST(SampleReaderTest, KeysOfRecords) {
 }
 
 TEST(SampleReaderTest, TextHasSpecialTokensAndRenderedChatHasOnlyItsOwn) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   WriteModelWithBos(folder, /*with_chat_template=*/true);
   const SampleReader reader = Reader(TinyOptions(), folder.path());
   EXPECT_EQ(ReadSample(reader, R"({"text": "Hello world"})").token_ids,
@@ -124,7 +125,7 @@ TEST(SampleReaderTest, ArcTaskIsOneUserMessage) {
 }
 
 TEST(SampleReaderTest, WithoutChatTemplate) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   WriteModelWithBos(folder, /*with_chat_template=*/false);
   const SampleReader reader = Reader(TinyOptions(), folder.path());
   const std::string prompt = ArcPrompt(*ParseArcTask(Json::parse(kTask)));
@@ -134,7 +135,7 @@ TEST(SampleReaderTest, WithoutChatTemplate) {
 }
 
 TEST(SampleReaderTest, WithoutTokenizer) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   const SampleReader reader = Reader(TinyOptions(), folder.path());
   EXPECT_EQ(ReadSample(reader, R"({"token_ids": [5]})").token_ids, Ids{5});
   EXPECT_THAT(Reason(reader, R"({"text": "a"})"), HasSubstr("the model has no tokenizer"));
@@ -142,7 +143,7 @@ TEST(SampleReaderTest, WithoutTokenizer) {
 }
 
 TEST(SampleReaderTest, BrokenModelFilesAreErrors) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   folder.Write("tokenizer.json", "{}");
   EXPECT_EQ(SampleReader::Create(folder.path(), TinyOptions()).status().code(),
             Code::kInvalidArgument);
@@ -253,9 +254,9 @@ TEST(SampleReaderTest, FingerprintFollowsEverythingThatMakesTokens) {
   options = TinyOptions();
   options.overlong = Overlong::kReject;
   EXPECT_NE(base, Reader(options).fingerprint());
-  const FolderForTest without;
+  const TemporaryFolder without;
   WriteModelWithBos(without, false);
-  const FolderForTest with;
+  const TemporaryFolder with;
   WriteModelWithBos(with, true);
   EXPECT_NE(base, Reader(TinyOptions(), without.path()).fingerprint());
   EXPECT_NE(Reader(TinyOptions(), with.path()).fingerprint(),

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/temporary_folder_for_test.h"
 #include "extract/fake_engine_for_test.h"
 #include "extract/planner.h"
 #include "store/fault_store.h"
 #include "store/memory_store.h"
-#include "store/temporary_folder_for_test.h"
 #include "work/keys.h"
 
 namespace thresher {

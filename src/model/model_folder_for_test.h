@@ -1,51 +1,27 @@
 #ifndef THRESHER_MODEL_MODEL_FOLDER_FOR_TEST_H_
 #define THRESHER_MODEL_MODEL_FOLDER_FOR_TEST_H_
 
-#include <unistd.h>
-
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "base/check.h"
+#include "base/temporary_folder_for_test.h"
 #include "model/golden_for_test.h"
 #include "shard/safetensors.h"
 
 namespace thresher {
 
-// A folder of its own for one test, removed at the end: for models that are wrong in some way.
-class ModelFolder {
+// A folder for models that are wrong in some way.
+class ModelFolder : public TemporaryFolder {
  public:
-  ModelFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "model-XXXXXX").string();
-    THRESHER_CHECK(mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
+  ModelFolder() = default;
+
   // A copy of tests/data/golden/MODEL.
-  explicit ModelFolder(const std::string& model) : ModelFolder() {
-    std::filesystem::copy(TestDataPath("golden/" + model), path_);
+  explicit ModelFolder(const std::string& model) {
+    std::filesystem::copy(TestDataPath("golden/" + model), path());
   }
-  ModelFolder(const ModelFolder&) = delete;
-  ModelFolder& operator=(const ModelFolder&) = delete;
-  ~ModelFolder() { std::filesystem::remove_all(path_); }
 
-  const std::string& path() const { return path_; }
-  std::string PathOf(const std::string& name) const { return path_ + "/" + name; }
-
-  std::string Read(const std::string& name) const {
-    std::ifstream in(PathOf(name), std::ios::binary);
-    THRESHER_CHECK(in.good());
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  }
-  void Write(const std::string& name, const std::string& bytes) const {
-    std::ofstream out(PathOf(name), std::ios::binary);
-    out << bytes;
-    THRESHER_CHECK(out.good());
-  }
   void Remove(const std::string& name) const { std::filesystem::remove(PathOf(name)); }
 
   // Merges `patch` into a JSON file (RFC 7396: null removes).
@@ -61,9 +37,6 @@ class ModelFolder {
     const size_t end = tensors.empty() ? header.size() : static_cast<size_t>(tensors.back().end);
     Write(name, header + std::string(end - header.size(), fill));
   }
-
- private:
-  std::string path_;
 };
 
 }  // namespace thresher

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/temporary_folder_for_test.h"
 #include "store/fault_store.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
 #include "store/store.h"
-#include "store/temporary_folder_for_test.h"
 
 namespace thresher {
 namespace {

@@ -26,7 +26,7 @@
 #include "base/clock.h"
 #include "base/fingerprint.h"
 #include "base/random.h"
-#include "store/temporary_folder_for_test.h"
+#include "base/temporary_folder_for_test.h"
 
 namespace thresher {
 namespace {

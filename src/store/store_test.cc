@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "store/temporary_folder_for_test.h"
+#include "base/temporary_folder_for_test.h"
 
 namespace thresher {
 namespace {

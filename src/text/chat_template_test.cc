@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "text/folder_for_test.h"
+#include "base/temporary_folder_for_test.h"
 
 namespace thresher {
 namespace {
@@ -18,7 +18,7 @@ constexpr std::string_view kHi = R"([{"role": "user", "content": "Hi"}])";
 // What the template gives for the messages; an error as "ERROR: message".
 std::string Rendered(const std::string& source, std::string_view messages = kHi,
                      const Json& config = Json::object(), bool add_generation_prompt = true) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   folder.Write("chat_template.jinja", source);
   folder.Write("tokenizer_config.json", config.dump());
   const Result<ChatTemplate> chat_template = ChatTemplate::Load(folder.path());
@@ -45,7 +45,7 @@ TEST(ChatTemplateTest, ToJsonIsPythonsDumps) {
 }
 
 TEST(ChatTemplateTest, RaiseExceptionIsInvalidArgumentWithItsMessage) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   folder.Write("chat_template.jinja",
                "{% if messages[0].role != 'user' %}\n"
                "{{ raise_exception('Roles must alternate, found ' + messages[0].role) }}\n"
@@ -126,7 +126,7 @@ TEST(ChatTemplateTest, MessagesThatAreNotAListOfJson) {
 }
 
 TEST(ChatTemplateTest, FilesInTheirOrder) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   EXPECT_EQ(ChatTemplate::Load(folder.path()).status().code(), Code::kNotFound);
   folder.Write("tokenizer_config.json", R"({"bos_token": "<s>", "chat_template": null})");
   EXPECT_EQ(ChatTemplate::Load(folder.path()).status().code(), Code::kNotFound);
@@ -142,7 +142,7 @@ TEST(ChatTemplateTest, FilesInTheirOrder) {
 }
 
 TEST(ChatTemplateTest, BrokenConfigsNameFileAndField) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   for (const std::string config :
        {R"({"chat_template": 5})", R"({"chat_template": [{"name": "x", "template": "y"}]})",
         R"({"chat_template": [1, {"name": 2}]})", "[]", "{", "\xff", ""}) {
@@ -155,7 +155,7 @@ TEST(ChatTemplateTest, BrokenConfigsNameFileAndField) {
 
 TEST(ChatTemplateTest, FingerprintFollowsTemplateAndTokens) {
   const auto fingerprint = [](const std::string& source, const std::string& config) {
-    const FolderForTest folder;
+    const TemporaryFolder folder;
     folder.Write("chat_template.jinja", source);
     folder.Write("tokenizer_config.json", config);
     return ChatTemplate::Load(folder.path())->fingerprint();

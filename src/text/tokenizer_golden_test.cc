@@ -9,9 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "base/temporary_folder_for_test.h"
 #include "text/chat_template.h"
-#include "text/folder_for_test.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_data_for_test.h"
 
 namespace thresher {
 namespace {

@@ -8,7 +8,8 @@
 #include <thread>
 
 #include "base/random.h"
-#include "text/folder_for_test.h"
+#include "base/temporary_folder_for_test.h"
+#include "text/tokenizer_data_for_test.h"
 #include "text/utf8.h"
 
 namespace thresher {
@@ -125,7 +126,7 @@ TEST(TokenizerTest, TruncationAndPaddingOfTheFileAreIgnored) {
                      {"pad_id", 0},
                      {"pad_type_id", 0},
                      {"pad_token", "<|endoftext|>"}};
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   folder.Write("tokenizer.json", json.dump());
   const Result<Tokenizer> tokenizer = Tokenizer::Load(folder.path());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
@@ -133,7 +134,7 @@ TEST(TokenizerTest, TruncationAndPaddingOfTheFileAreIgnored) {
 }
 
 TEST(TokenizerTest, LoadErrorsNameTheFile) {
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   Result<Tokenizer> tokenizer = Tokenizer::Load(folder.path());
   ASSERT_FALSE(tokenizer.ok());
   EXPECT_EQ(tokenizer.status().code(), Code::kNotFound);
@@ -151,7 +152,7 @@ TEST(TokenizerTest, LoadErrorsNameTheFile) {
 
 TEST(TokenizerTest, FingerprintFollowsTheBytes) {
   const std::string valid = ReadFileForTest(TokenizerDataPath("tiny512/tokenizer.json"));
-  const FolderForTest folder;
+  const TemporaryFolder folder;
   folder.Write("tokenizer.json", valid);
   EXPECT_EQ(Tokenizer::Load(folder.path())->fingerprint(), Tiny().fingerprint());
   folder.Write("tokenizer.json", valid + "\n");

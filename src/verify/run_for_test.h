@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/temporary_folder_for_test.h"
 #include "dataset/dataset.h"
 #include "dataset/sample_reader.h"
 #include "extract/run_store.h"
@@ -21,7 +22,6 @@
 #include "model/model.h"
 #include "shard/convert.h"
 #include "store/memory_store.h"
-#include "store/temporary_folder_for_test.h"
 #include "work/keys.h"
 
 namespace thresher {

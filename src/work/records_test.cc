@@ -94,6 +94,9 @@ TEST(RunSpecTest, FingerprintIgnoresPathsAndFindsTheRest) {
   const auto lines = DifferingFields(run, other);
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[0], "prompts.max_tokens: the run has 2048, this worker 1024");
+  EXPECT_EQ(lines[1],
+            "capture.hooks: the run has 1 hook points, this worker 2; the first difference: "
+            "nothing there, blocks.1.hook_resid_post here");
 
   const std::string text = run.ToText();
   ASSERT_TRUE(RunSpec::FromText(text, "run.json").ok());

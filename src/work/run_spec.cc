@@ -1,5 +1,6 @@
 #include "work/run_spec.h"
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -51,6 +52,21 @@ std::string DottedName(std::string_view path) {
     if (character == '/') character = '.';
   }
   return name;
+}
+
+constexpr std::string_view kHooksPath = "/capture/hooks";
+
+// One line for lists that may be hundreds of names long.
+std::string HookDifference(const RunSpec& run, const RunSpec& worker) {
+  const std::vector<std::string>& a = run.capture.hooks;
+  const std::vector<std::string>& b = worker.capture.hooks;
+  const auto [in_run, in_worker] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  const auto name = [](const auto& hooks, const auto& hook) {
+    return hook == hooks.end() ? std::string("nothing") : *hook;
+  };
+  return "capture.hooks: the run has " + std::to_string(a.size()) + " hook points, this worker " +
+         std::to_string(b.size()) + "; the first difference: " + name(a, in_run) + " there, " +
+         name(b, in_worker) + " here";
 }
 
 std::string ValueText(const Json& fields, const std::string& path) {
@@ -120,6 +136,7 @@ std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& work
   const Json of_worker = IdentityFields(worker);
   std::vector<std::string> lines;
   const auto compare = [&](const std::string& path) {
+    if (path.starts_with(kHooksPath)) return;
     const std::string a = ValueText(of_run, path);
     const std::string b = ValueText(of_worker, path);
     if (a != b) lines.push_back(DottedName(path) + ": the run has " + a + ", this worker " + b);
@@ -128,6 +145,7 @@ std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& work
   for (const auto& [path, value] : of_worker.items()) {
     if (!of_run.contains(path)) compare(path);
   }
+  if (run.capture.hooks != worker.capture.hooks) lines.push_back(HookDifference(run, worker));
   return lines;
 }
 
