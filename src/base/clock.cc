@@ -8,8 +8,8 @@ namespace {
 
 class RealClock final : public Clock {
  public:
-  int64_t MonotonicMs() const override {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(
+  int64_t MonotonicUs() const override {
+    return std::chrono::duration_cast<std::chrono::microseconds>(
                std::chrono::steady_clock::now().time_since_epoch())
         .count();
   }

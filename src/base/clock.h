@@ -11,8 +11,9 @@ class Clock {
  public:
   virtual ~Clock() = default;
 
-  // Milliseconds since some fixed moment; never goes back. For durations and deadlines.
-  virtual int64_t MonotonicMs() const = 0;
+  // Microseconds since some fixed moment; never goes back. For durations and deadlines.
+  virtual int64_t MonotonicUs() const = 0;
+  int64_t MonotonicMs() const { return MonotonicUs() / 1000; }
 
   // Milliseconds since 1970-01-01 UTC. For people's eyes only: no decision rests on it.
   virtual int64_t UnixMs() const = 0;

@@ -89,7 +89,7 @@ void Reporter::PrintJson() {
                                        {"tokens_committed", progress_.tokens_committed.load()},
                                        {"bytes_committed", progress_.bytes_committed.load()},
                                        {"tokens_per_second", tokens_.PerSecond()},
-                                       {"engine_busy_ms", progress_.engine_busy_ms.load()},
+                                       {"engine_busy_ms", progress_.engine_busy_us / 1000},
                                        {"engine_wait_ms", progress_.engine_wait_ms.load()}};
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);

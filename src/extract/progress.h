@@ -24,7 +24,7 @@ struct Progress {
   std::atomic<int64_t> last_sample_committed{-1};
   std::atomic<int64_t> run_units_finished{0};  // by all workers, as last seen
   std::atomic<int64_t> engine_wait_ms{0};      // time the engine waited for a unit or an arena
-  std::atomic<int64_t> engine_busy_ms{0};
+  std::atomic<int64_t> engine_busy_us{0};
 
   void SetLastError(const std::string& error);
   std::string LastError() const;

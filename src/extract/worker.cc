@@ -111,7 +111,7 @@ class Worker::Pipeline {
   std::atomic<bool> complete_{false};
   std::atomic<int64_t> units_ended_{0};  // of ours, whatever came of them
   std::atomic<int64_t> consecutive_failures_{0};
-  std::atomic<int64_t> batch_ms_{0};  // moving mean of a forward pass
+  std::atomic<int64_t> batch_us_{0};  // moving mean of a forward pass
   std::atomic<int64_t> upload_bytes_per_ms_{200'000};
   std::atomic<int64_t> stop_seen_ms_{-1};
   std::mutex error_mutex_;
@@ -268,11 +268,11 @@ Status Worker::Pipeline::ForwardBatch(UnitInFlight& unit, const BatchRange& batc
                                             .subspan(static_cast<size_t>(first_row),
                                                      static_cast<size_t>(end_row - first_row)),
                            .sequence_offsets = offsets};
-  const int64_t begin_ms = p_.clock.MonotonicMs();
+  const int64_t begin_us = p_.clock.MonotonicUs();
   RETURN_IF_ERROR(p_.engine.Forward(packed, unit.builder->Outputs(first_row)));
-  const int64_t took_ms = p_.clock.MonotonicMs() - begin_ms;
-  batch_ms_ = batch_ms_ == 0 ? took_ms : (3 * batch_ms_ + took_ms) / 4;
-  p_.progress.engine_busy_ms += took_ms;
+  const int64_t took_us = p_.clock.MonotonicUs() - begin_us;
+  batch_us_ = batch_us_ == 0 ? took_us : (3 * batch_us_ + took_us) / 4;
+  p_.progress.engine_busy_us += took_us;
   p_.progress.tokens_computed += end_row - first_row;
   return OkStatus();
 }
@@ -285,7 +285,8 @@ bool Worker::Pipeline::WorthFinishing(const UnitInFlight& unit, size_t next_batc
   const auto remaining = static_cast<int64_t>(unit.job.batches.size() - next_batch);
   const int64_t upload_ms = unit.builder->file_bytes() / upload_bytes_per_ms_;
   constexpr int64_t kReserveMs = 2'000;
-  return elapsed_ms + remaining * batch_ms_ + upload_ms + kReserveMs < options_.stop_grace_ms;
+  return elapsed_ms + remaining * batch_us_ / 1000 + upload_ms + kReserveMs <
+         options_.stop_grace_ms;
 }
 
 // A worker whose heartbeat does not get through may have lost its leases: going on would be work
@@ -444,7 +445,7 @@ Status Worker::Pipeline::Beat(const char* state) {
   heartbeat.tokens_committed = p_.progress.tokens_committed;
   heartbeat.bytes_committed = p_.progress.bytes_committed;
   heartbeat.tokens_computed = p_.progress.tokens_computed;
-  const int64_t busy_ms = p_.progress.engine_busy_ms + p_.progress.engine_wait_ms;
+  const int64_t busy_ms = p_.progress.engine_busy_us / 1000 + p_.progress.engine_wait_ms;
   if (busy_ms > 0) {
     heartbeat.tokens_per_second =
         1000.0 * static_cast<double>(heartbeat.tokens_computed) / static_cast<double>(busy_ms);

@@ -29,7 +29,7 @@ constexpr int64_t kBatchTokens = 64;
 // Sleeps return at once, so that retries and idle polls cost no time; the rest is real.
 class HastyClock : public Clock {
  public:
-  int64_t MonotonicMs() const override { return Clock::Real().MonotonicMs() + slept_ms_; }
+  int64_t MonotonicUs() const override { return Clock::Real().MonotonicUs() + 1000 * slept_ms_; }
   int64_t UnixMs() const override { return Clock::Real().UnixMs(); }
   void SleepMs(int64_t duration_ms) override {
     slept_ms_ += duration_ms;

@@ -15,7 +15,7 @@ using testing::SizeIs;
 // The store's clock, moved by hand.
 class HandClock : public Clock {
  public:
-  int64_t MonotonicMs() const override { return now_ms_; }
+  int64_t MonotonicUs() const override { return 1000 * now_ms_; }
   int64_t UnixMs() const override { return now_ms_; }
   void SleepMs(int64_t duration_ms) override { now_ms_ += duration_ms; }
 

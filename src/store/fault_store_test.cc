@@ -14,7 +14,7 @@ namespace {
 // A clock that moves only when somebody sleeps.
 class ManualClock : public Clock {
  public:
-  int64_t MonotonicMs() const override { return now_ms_; }
+  int64_t MonotonicUs() const override { return 1000 * now_ms_; }
   int64_t UnixMs() const override { return now_ms_; }
   void SleepMs(int64_t duration_ms) override { now_ms_ += duration_ms; }
 

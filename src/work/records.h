@@ -94,7 +94,7 @@ struct Heartbeat {
   int64_t tokens_committed = 0;
   int64_t bytes_committed = 0;
   int64_t tokens_computed = 0;
-  double tokens_per_second = 0;  // over the last minute or so
+  double tokens_per_second = 0;  // since the engine's first unit
   std::string last_error;
 
   std::string ToText() const;
