@@ -199,7 +199,7 @@ class CheckpointMirror {
 };
 
 Result<bool> HasExceptions(Store& store, const Run& run) {
-  ASSIGN_OR_RETURN(const std::string text, GetText(store, kManifestKey));
+  ASSIGN_OR_RETURN(const std::string text, store.GetText(kManifestKey));
   ASSIGN_OR_RETURN(const ManifestSummary summary, ManifestSummary::FromText(text, kManifestKey));
   if (summary.run_fingerprint != run.fingerprint) {
     return DataLoss("manifest.json belongs to another run");

@@ -15,7 +15,7 @@ namespace {
 
 Result<int64_t> LoadOne(Store& store, const std::string& key, const ShardFormat& format,
                         const UnitJob& job, ShardBuilder& builder) {
-  ASSIGN_OR_RETURN(const std::string text, GetText(store, key));
+  ASSIGN_OR_RETURN(const std::string text, store.GetText(key));
   ASSIGN_OR_RETURN(const Commit record, Commit::FromText(text, key));
   const int64_t sequences = record.sequence_count;
   const bool ends_with_a_batch =

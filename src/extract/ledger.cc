@@ -60,7 +60,7 @@ Status Ledger::ObserveLeases() {
     const auto& [epoch, object] = entry;
     auto known = session_of_lease_.find(object->key);
     if (known == session_of_lease_.end()) {
-      Result<std::string> text = GetText(store_, object->key);
+      Result<std::string> text = store_.GetText(object->key);
       if (!text.ok()) return text.status().WithContext(object->key);
       ASSIGN_OR_RETURN(const Lease lease, Lease::FromText(*text, object->key));
       known = session_of_lease_.emplace(object->key, lease.session).first;
@@ -142,7 +142,7 @@ Status Ledger::SetAside(int64_t unit) {
     if (!name) continue;
     if (!name->end) ++claims;
     if (name->end != LeaseEnd::kFailed) continue;
-    ASSIGN_OR_RETURN(const std::string text, GetText(store_, object.key));
+    ASSIGN_OR_RETURN(const std::string text, store_.GetText(object.key));
     ASSIGN_OR_RETURN(const LeaseEndRecord end, LeaseEndRecord::FromText(text, object.key));
     quarantine.errors.push_back("claim " + std::to_string(name->epoch) + ", session " +
                                 end.session + ": " + end.reason);

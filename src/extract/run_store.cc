@@ -12,7 +12,7 @@ namespace {
 Result<Run> LoadPlanOf(Store& store, RunSpec spec) {
   const std::string fingerprint = spec.Fingerprint();
   const std::string key = PlanKey(fingerprint);
-  Result<std::string> text = GetText(store, key);
+  Result<std::string> text = store.GetText(key);
   if (!text.ok()) return text.status().WithContext(key);
   ASSIGN_OR_RETURN(Plan plan, Plan::FromJson(*text, key));
   if (plan.sample_count() != spec.dataset.sample_count) {
@@ -32,7 +32,7 @@ Status DisagreementWith(const Store& store, const std::vector<std::string>& diff
 }  // namespace
 
 Result<Run> LoadRun(Store& store) {
-  Result<std::string> text = GetText(store, kRunKey);
+  Result<std::string> text = store.GetText(kRunKey);
   if (!text.ok()) return text.status().WithContext(std::string(kRunKey));
   ASSIGN_OR_RETURN(RunSpec spec, RunSpec::FromText(*text, kRunKey));
   return LoadPlanOf(store, std::move(spec));
@@ -45,7 +45,7 @@ Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::stri
     const CreateResult created = store.CreateIfAbsent(key, AsBytes(text));
     if (created.outcome == CreateOutcome::kWritten) return CreatedRecord{};
     last = created.status;
-    Result<std::string> existing = GetText(store, key);
+    Result<std::string> existing = store.GetText(key);
     if (existing.ok()) {
       if (*existing == text) return CreatedRecord{};
       return CreatedRecord{Creation::kSomeoneElses, *std::move(existing)};
@@ -60,7 +60,7 @@ Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::stri
 
 Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted,
                             const std::function<Result<Plan>()>& make_plan) {
-  Result<std::string> existing = GetText(store, kRunKey);
+  Result<std::string> existing = store.GetText(kRunKey);
   if (!existing.ok() && existing.status().code() != Code::kNotFound) {
     return existing.status().WithContext("reading run.json in " + store.url());
   }
@@ -92,14 +92,14 @@ Result<std::vector<int64_t>> ListUnits(Store& store, std::string_view prefix, in
 
 Result<Commit> ReadCommit(Store& store, int64_t unit) {
   const std::string key = CommitKey(unit);
-  Result<std::string> text = GetText(store, key);
+  Result<std::string> text = store.GetText(key);
   if (!text.ok()) return text.status().WithContext(key);
   return Commit::FromText(*text, key);
 }
 
 Result<Quarantine> ReadQuarantine(Store& store, int64_t unit) {
   const std::string key = QuarantineKey(unit);
-  Result<std::string> text = GetText(store, key);
+  Result<std::string> text = store.GetText(key);
   if (!text.ok()) return text.status().WithContext(key);
   return Quarantine::FromText(*text, key);
 }

@@ -101,7 +101,7 @@ Status StatusReader::ReadWorkers() {
   for (const ObjectInfo& object : objects) SawObjectOf(object.modified_ms);
   for (const ObjectInfo& object : objects) {
     if (!ParseHeartbeatKey(object.key)) continue;
-    const Result<std::string> text = GetText(store_, object.key);
+    const Result<std::string> text = store_.GetText(object.key);
     Result<Heartbeat> heartbeat =
         text.ok() ? Heartbeat::FromText(*text, object.key) : Result<Heartbeat>(text.status());
     if (!heartbeat.ok()) {

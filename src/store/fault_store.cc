@@ -87,6 +87,10 @@ CreateResult FaultStore::CreateIfAbsent(std::string_view key, std::span<const st
   return {CreateOutcome::kUnknown, fault->status};
 }
 
+Result<std::string> FaultStore::GetText(std::string_view key) {
+  return WithFault(Meet(StoreCall::kGetText), [&] { return inner_.GetText(key); });
+}
+
 Status FaultStore::GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) {
   return WithFault(Meet(StoreCall::kGetRange), [&] { return inner_.GetRange(key, offset, out); });
 }

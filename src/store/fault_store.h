@@ -16,8 +16,16 @@
 
 namespace thresher {
 
-enum class StoreCall : uint8_t { kPut, kCreateIfAbsent, kGetRange, kStat, kList, kDelete };
-inline constexpr size_t kStoreCallCount = 6;
+enum class StoreCall : uint8_t {
+  kPut,
+  kCreateIfAbsent,
+  kGetText,
+  kGetRange,
+  kStat,
+  kList,
+  kDelete
+};
+inline constexpr size_t kStoreCallCount = 7;
 
 enum class FaultKind : uint8_t {
   kErrorBefore,    // the call fails and has no effect
@@ -57,6 +65,7 @@ class FaultStore : public Store {
   std::string url() const override { return inner_.url(); }
   Status Put(std::string_view key, std::span<const std::byte> bytes) override;
   CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override;
+  Result<std::string> GetText(std::string_view key) override;
   Status GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) override;
   Result<ObjectInfo> Stat(std::string_view key) override;
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,

@@ -172,11 +172,10 @@ CreateResult LocalStore::CreateIfAbsent(std::string_view key, std::span<const st
   return {CreateOutcome::kWritten, OkStatus()};
 }
 
-Status LocalStore::GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) {
-  THRESHER_CHECK(offset >= 0);
+Result<LocalStore::OpenObject> LocalStore::Open(std::string_view key) const {
   ASSIGN_OR_RETURN(const Place place, PlaceOf(key));
   // O_NONBLOCK: a named pipe of that name must not make us wait.
-  const FileDescriptor file = OpenFile(place.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  FileDescriptor file = OpenFile(place.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!file.valid()) {
     const bool is_absent = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
     return is_absent ? NoSuchObject(key) : FileError(errno, "open", place.path);
@@ -184,10 +183,31 @@ Status LocalStore::GetRange(std::string_view key, int64_t offset, std::span<std:
   struct stat info;
   if (fstat(file.number(), &info) != 0) return FileError(errno, "stat", place.path);
   if (!S_ISREG(info.st_mode)) return NoSuchObject(key);
-  ASSIGN_OR_RETURN(const size_t count, ReadAt(file, place.path, offset, out));
-  if (count == out.size() && offset <= info.st_size) return OkStatus();
-  return DataLoss(fmt::format("\"{}\" has {} bytes; {} from offset {} were asked for", place.path,
-                              info.st_size, out.size(), offset));
+  return OpenObject{
+      .file = std::move(file), .path = place.path, .bytes = static_cast<int64_t>(info.st_size)};
+}
+
+// An object is replaced by renaming another file to its name, so an open file never changes.
+Result<std::string> LocalStore::GetText(std::string_view key) {
+  ASSIGN_OR_RETURN(const OpenObject object, Open(key));
+  if (object.bytes > kMaxTextBytes) {
+    return DataLoss(fmt::format("\"{}\" has {} bytes, which is too long for a text", object.path,
+                                object.bytes));
+  }
+  std::string text(static_cast<size_t>(object.bytes), '\0');
+  ASSIGN_OR_RETURN(const size_t count,
+                   ReadAt(object.file, object.path, 0, std::as_writable_bytes(std::span(text))));
+  if (count == text.size()) return text;
+  return DataLoss(fmt::format("\"{}\" ends after {} of {} bytes", object.path, count, text.size()));
+}
+
+Status LocalStore::GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) {
+  THRESHER_CHECK(offset >= 0);
+  ASSIGN_OR_RETURN(const OpenObject object, Open(key));
+  ASSIGN_OR_RETURN(const size_t count, ReadAt(object.file, object.path, offset, out));
+  if (count == out.size() && offset <= object.bytes) return OkStatus();
+  return DataLoss(fmt::format("\"{}\" has {} bytes; {} from offset {} were asked for", object.path,
+                              object.bytes, out.size(), offset));
 }
 
 Result<ObjectInfo> LocalStore::Stat(std::string_view key) {

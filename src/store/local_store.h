@@ -31,6 +31,7 @@ class LocalStore : public Store {
   std::string url() const override { return "file://" + root_; }
   Status Put(std::string_view key, std::span<const std::byte> bytes) override;
   CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override;
+  Result<std::string> GetText(std::string_view key) override;
   Status GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) override;
   Result<ObjectInfo> Stat(std::string_view key) override;
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,
@@ -44,9 +45,15 @@ class LocalStore : public Store {
     std::string path;
     std::string folder;
   };
+  struct OpenObject {
+    FileDescriptor file;
+    std::string path;
+    int64_t bytes = 0;
+  };
 
   Result<Place> PlaceOf(std::string_view key) const;
   Status NoSuchObject(std::string_view key) const;
+  Result<OpenObject> Open(std::string_view key) const;
 
   // Makes the folder and those above it, durably.
   Status MakeFolder(const std::string& folder);

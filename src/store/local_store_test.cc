@@ -122,7 +122,7 @@ TEST_F(LocalStoreTest, WhatAKilledWriterLeavesIsWhole) {
   EXPECT_GT(objects->size(), 20u);
   for (const ObjectInfo& object : *objects) {
     EXPECT_EQ(object.key.find(kReservedKeyPrefix), std::string::npos) << object.key;
-    const Result<std::string> text = GetText(store_, object.key);
+    const Result<std::string> text = store_.GetText(object.key);
     ASSERT_TRUE(text.ok()) << text.status().message();
     EXPECT_TRUE(IsWhole(*text)) << object.key;
   }
@@ -159,14 +159,14 @@ TEST_F(LocalStoreTest, OfManyProcessesExactlyOneCreates) {
   for (int key = 0; key < kKeys; ++key) {
     std::vector<std::string> winners;
     for (int process = 0; process < kProcesses; ++process) {
-      const Result<std::string> won = GetText(store_, fmt::format("won/{}", process));
+      const Result<std::string> won = store_.GetText(fmt::format("won/{}", process));
       ASSERT_TRUE(won.ok());
       if ((*won)[static_cast<size_t>(key)] == '1') {
         winners.push_back(fmt::format("process {}", process));
       }
     }
     ASSERT_EQ(winners.size(), 1u) << "key " << key;
-    EXPECT_EQ(*GetText(store_, fmt::format("leases/unit-{}/e1", key)), winners[0]);
+    EXPECT_EQ(*store_.GetText(fmt::format("leases/unit-{}/e1", key)), winners[0]);
   }
   EXPECT_EQ(FilesIn(root_).size(), static_cast<size_t>(kKeys + kProcesses));
 }
@@ -222,7 +222,7 @@ TEST_F(LocalStoreTest, FoldersThatVanishAreMadeAgain) {
   EXPECT_TRUE(store_.Put("a/b/c", AsBytes("x")).ok());
   std::filesystem::remove_all(root_);
   EXPECT_EQ(store_.CreateIfAbsent("a/d/e", AsBytes("x")).outcome, CreateOutcome::kWritten);
-  EXPECT_EQ(*GetText(store_, "a/d/e"), "x");
+  EXPECT_EQ(*store_.GetText("a/d/e"), "x");
 }
 
 TEST_F(LocalStoreTest, ListingToleratesDeletion) {
@@ -292,7 +292,7 @@ TEST_F(LocalStoreTest, FilesLongerThanTheLimit) {
     }
     return as_it_must;
   });
-  EXPECT_EQ(*GetText(store_, "old"), "stays");
+  EXPECT_EQ(*store_.GetText("old"), "stays");
   EXPECT_EQ(FilesIn(root_), std::vector<std::string>{"old"});
 }
 
@@ -333,7 +333,7 @@ TEST_F(LocalStoreTest, FullDisk) {
     EXPECT_EQ(created.outcome, CreateOutcome::kUnknown);
     EXPECT_EQ(created.status.code(), Code::kResourceExhausted);
   }
-  EXPECT_EQ(*GetText(store, "old"), "stays");
+  EXPECT_EQ(*store.GetText("old"), "stays");
   EXPECT_EQ(FilesIn(disk.path()), std::vector<std::string>{"old"});
   EXPECT_TRUE(store.Put("fits", AsBytes(std::string(500'000, 'x'))).ok());
 }

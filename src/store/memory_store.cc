@@ -34,6 +34,15 @@ CreateResult MemoryStore::CreateIfAbsent(std::string_view key, std::span<const s
   return {CreateOutcome::kWritten, OkStatus()};
 }
 
+Result<std::string> MemoryStore::GetText(std::string_view key) {
+  RETURN_IF_ERROR(CheckKey(key));
+  std::lock_guard lock(mutex_);
+  const auto found = objects_.find(key);
+  if (found == objects_.end()) return NoSuchObject(key);
+  const std::vector<std::byte>& bytes = found->second.bytes;
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
 Status MemoryStore::GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) {
   THRESHER_CHECK(offset >= 0);
   RETURN_IF_ERROR(CheckKey(key));

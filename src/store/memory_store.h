@@ -24,6 +24,7 @@ class MemoryStore : public Store {
   std::string url() const override { return "memory:"; }
   Status Put(std::string_view key, std::span<const std::byte> bytes) override;
   CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override;
+  Result<std::string> GetText(std::string_view key) override;
   Status GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) override;
   Result<ObjectInfo> Stat(std::string_view key) override;
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,

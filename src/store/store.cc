@@ -13,11 +13,8 @@
 namespace thresher {
 namespace {
 
-constexpr int64_t kMaxTextBytes = int64_t{1} << 30;
 // Large, because a local folder is read as a whole for every page.
 constexpr int64_t kListAllPageObjects = 100'000;
-// How often an object is read again that is replaced while it is read.
-constexpr int kGetTextTries = 10;
 
 Status CheckKeyPart(std::string_view part) {
   if (part.empty()) return InvalidArgument("an empty part");
@@ -76,28 +73,6 @@ Result<std::unique_ptr<Store>> OpenStore(std::string_view url) {
         url, url.substr(0, scheme_end)));
   }
   return OpenLocal(url, url);
-}
-
-Result<std::string> GetText(Store& store, std::string_view key) {
-  Status status;
-  for (int tried = 0; tried < kGetTextTries; ++tried) {
-    ASSIGN_OR_RETURN(const ObjectInfo before, store.Stat(key));
-    if (before.bytes > kMaxTextBytes) {
-      return DataLoss(
-          fmt::format("\"{}\" has {} bytes, which is too long for a text", key, before.bytes));
-    }
-    std::string text(static_cast<size_t>(before.bytes), '\0');
-    status = store.GetRange(key, 0, std::as_writable_bytes(std::span(text.data(), text.size())));
-    if (!status.ok() && status.code() != Code::kDataLoss) return status;
-    // An object that was replaced in between by one of another length would give a part of it.
-    ASSIGN_OR_RETURN(const ObjectInfo after, store.Stat(key));
-    if (after.bytes == before.bytes && after.modified_ms == before.modified_ms) {
-      if (!status.ok()) return status;
-      return text;
-    }
-  }
-  return Unavailable(
-      fmt::format("\"{}\" was replaced {} times while it was read", key, kGetTextTries));
 }
 
 Result<std::vector<ObjectInfo>> ListAll(Store& store, std::string_view prefix) {

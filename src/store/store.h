@@ -37,6 +37,8 @@ struct [[nodiscard]] CreateResult {
   Status status;  // why the outcome is unknown; ok otherwise
 };
 
+inline constexpr int64_t kMaxTextBytes = int64_t{1} << 30;
+
 // A folder of objects in an object store: names to immutable byte strings. Keys are relative to
 // that folder, with '/' between parts ("commits/unit-000123.json"); parts are never empty, "." or
 // "..", do not begin with ".tmp-" (reserved for drivers) and hold no NUL. An object is seen either
@@ -56,6 +58,10 @@ class Store {
   // Creates the object if no object of that name exists: of any number of calls for one key, from
   // any machines, at most one returns kWritten. The only conditional write there is.
   virtual CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) = 0;
+
+  // The whole object as it was at one moment, also while it is being replaced; for small objects.
+  // kNotFound if there is no such object, kDataLoss if it has more than kMaxTextBytes.
+  virtual Result<std::string> GetText(std::string_view key) = 0;
 
   // Fills `out` with the object's bytes from `offset` on. kNotFound if there is no such object;
   // kDataLoss if it ends before `out` is full.
@@ -82,9 +88,6 @@ inline constexpr std::string_view kReservedKeyPrefix = ".tmp-";
 
 // kInvalidArgument unless `key` has the form that Store asks for.
 Status CheckKey(std::string_view key);
-
-// The whole object as text; for small objects (kDataLoss above 1 GiB).
-Result<std::string> GetText(Store& store, std::string_view key);
 
 inline std::span<const std::byte> AsBytes(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));

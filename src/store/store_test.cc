@@ -60,10 +60,10 @@ TEST(CheckKeyTest, MessageNamesTheKeyAndWhatIsWrong) {
   EXPECT_THAT(CheckKey("a//b").message(), HasSubstr("empty part"));
 }
 
-TEST(GetTextTest, TellsWhatIsMissing) {
+TEST(MemoryStoreTest, TellsWhatIsMissing) {
   const Result<std::unique_ptr<Store>> store = OpenStore("memory:");
   ASSERT_TRUE(store.ok());
-  const Result<std::string> text = GetText(**store, "run.json");
+  const Result<std::string> text = (*store)->GetText("run.json");
   EXPECT_EQ(text.status().code(), Code::kNotFound);
   EXPECT_THAT(text.status().message(), HasSubstr("run.json"));
 }

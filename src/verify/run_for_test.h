@@ -148,7 +148,7 @@ class RunForTest {
   static std::string model_path() { return TestDataPath("golden/qwen2"); }
 
   std::string Text(const std::string& key) {
-    Result<std::string> text = GetText(store_, key);
+    Result<std::string> text = store_.GetText(key);
     THRESHER_CHECK(text.ok());
     return *std::move(text);
   }

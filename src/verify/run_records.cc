@@ -75,7 +75,7 @@ void CheckOneCommit(Store& store, int64_t unit, RunRecords& records, FindingLog&
   UnitRecord& record = records.units[static_cast<size_t>(unit)];
   record.state = UnitState::kBadCommit;
   const std::string key = CommitKey(unit);
-  const Result<std::string> text = GetText(store, key);
+  const Result<std::string> text = store.GetText(key);
   if (!text.ok()) return log.Damage(unit, "", key + ": " + text.status().message());
   Result<Commit> commit = Commit::FromText(*text, key);
   if (!commit.ok()) {
@@ -143,7 +143,7 @@ void ReportMissing(const RunRecords& records, FindingLog& log) {
 }
 
 void CheckManifest(Store& store, const RunRecords& records, FindingLog& log) {
-  const Result<std::string> text = GetText(store, kManifestKey);
+  const Result<std::string> text = store.GetText(kManifestKey);
   if (!text.ok() && text.status().code() != Code::kNotFound) {
     return log.Damage(std::nullopt, "", text.status().message());
   }
