@@ -183,7 +183,7 @@ Result<bool> BoolField(const json& object, std::string_view name, std::optional<
 }
 
 Result<std::string> StringField(const json& object, std::string_view name,
-                                std::optional<std::string> if_absent) {
+                                const std::optional<std::string>& if_absent) {
   return ReadField<std::string>(object, name, "a string", if_absent,
                                 [](const json& value) { return value.is_string(); });
 }

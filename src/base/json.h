@@ -34,7 +34,7 @@ Result<double> NumberField(const nlohmann::json& object, std::string_view name, 
 Result<bool> BoolField(const nlohmann::json& object, std::string_view name,
                        std::optional<bool> if_absent = std::nullopt);
 Result<std::string> StringField(const nlohmann::json& object, std::string_view name,
-                                std::optional<std::string> if_absent = std::nullopt);
+                                const std::optional<std::string>& if_absent = std::nullopt);
 
 // "field 'NAME': expected EXPECTED, found FOUND", for checks that the functions above do not make.
 Status FieldError(const nlohmann::json& object, std::string_view name, std::string_view expected);

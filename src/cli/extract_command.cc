@@ -235,10 +235,8 @@ Result<int> Conclude(Store& store, const Run& run, Worker::Outcome outcome, Repo
     reporter.Event("stopped before the run was complete; start the same command again to go on");
     return static_cast<int>(kExitStopped);
   }
-  if (!store.Stat(kManifestKey).ok()) {
-    ASSIGN_OR_RETURN(const bool whole, WriteManifest(store, run));
-    if (!whole) return DataLoss("commits that were there have disappeared from " + store.url());
-  }
+  ASSIGN_OR_RETURN(const bool whole, WriteManifest(store, run));
+  if (!whole) return DataLoss("commits that were there have disappeared from " + store.url());
   ASSIGN_OR_RETURN(const bool exceptions, HasExceptions(store, run));
   if (!exceptions) {
     reporter.Say("the run is complete: " + store.url());
@@ -311,7 +309,7 @@ Result<int> Extract(const ExtractOptions& options) {
                  .events = [&](const std::string& text) { reporter.Event(text); }},
                 {.arenas = settings.arenas,
                  .stop_grace_ms = options.stop_grace_ms,
-                 .beat_interval_ms = std::clamp<int64_t>(options.lease_ttl_ms / 6, 100, 5'000),
+                 .beat_interval_ms = std::clamp<int64_t>(options.lease_ttl_ms / 6, 10, 5'000),
                  .idle_poll_ms = std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000)});
   const Result<Worker::Outcome> outcome = worker.Run();
   reporter.Finish();

@@ -103,6 +103,10 @@ Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings) {
   };
   RETURN_IF_ERROR(parse("--shard-bytes", ParseByteSize(settings.shard_bytes), options.shard_bytes));
   RETURN_IF_ERROR(parse("--lease-ttl", ParseDurationMs(settings.lease_ttl), options.lease_ttl_ms));
+  constexpr int64_t kShortestTtlMs = 100;
+  if (options.lease_ttl_ms < kShortestTtlMs) {
+    return InvalidArgument("--lease-ttl: expected at least 100ms, found " + settings.lease_ttl);
+  }
   RETURN_IF_ERROR(
       parse("--stop-grace", ParseDurationMs(settings.stop_grace), options.stop_grace_ms));
   return options;

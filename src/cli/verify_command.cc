@@ -172,6 +172,9 @@ std::string Verdict(const VerifyReport& report) {
     return fmt::format("incomplete ({} units are missing), what is there is whole",
                        report.incomplete_count);
   }
+  if (report.quarantined_count > 0 || report.rejected_samples > 0) {
+    return "complete with exceptions, what is there is whole";
+  }
   return "nothing wrong";
 }
 

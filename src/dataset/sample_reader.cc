@@ -108,7 +108,7 @@ Result<std::string_view> KindOf(const Json& record) {
   }
   // "train" or "test" alone is an incomplete task only if the record is nothing else.
   const int arc_fields = int{HasField(record, "train")} + int{HasField(record, "test")};
-  if (arc_fields == 2 || (arc_fields == 1 && kinds.empty())) kinds.push_back("train");
+  if (arc_fields == 2 || (arc_fields == 1 && kinds.empty())) kinds.emplace_back("train");
   if (kinds.empty()) {
     return InvalidArgument(fmt::format("no known kind of record: expected one of {}; found {}",
                                        kKinds, DescribeKeys(record)));

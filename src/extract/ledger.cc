@@ -7,6 +7,16 @@
 #include "work/keys.h"
 
 namespace thresher {
+namespace {
+
+// Who wrote a lease. One that cannot be read is held by nobody that will ever show a sign of life:
+// it runs out like others.
+std::string SessionOfLease(std::string_view text, const std::string& key) {
+  const Result<Lease> lease = Lease::FromText(text, key);
+  return lease.ok() ? lease->session : "unreadable " + key;
+}
+
+}  // namespace
 
 Ledger::Ledger(Store& store, Clock& clock, const Run& run, Options options)
     : store_(store),
@@ -52,7 +62,10 @@ Status Ledger::ObserveLeases() {
     if (!name || name->unit >= board_.unit_count() || board_.IsFinished(name->unit)) continue;
     if (name->end) {
       board_.ObserveClaimEnd(name->unit, name->epoch, *name->end);
-    } else if (auto& entry = newest[name->unit]; name->epoch > entry.first) {
+      continue;
+    }
+    board_.ObserveOlderClaim(name->unit, name->epoch);
+    if (auto& entry = newest[name->unit]; name->epoch > entry.first) {
       entry = {name->epoch, &object};
     }
   }
@@ -62,8 +75,7 @@ Status Ledger::ObserveLeases() {
     if (known == session_of_lease_.end()) {
       Result<std::string> text = store_.GetText(object->key);
       if (!text.ok()) return text.status().WithContext(object->key);
-      ASSIGN_OR_RETURN(const Lease lease, Lease::FromText(*text, object->key));
-      known = session_of_lease_.emplace(object->key, lease.session).first;
+      known = session_of_lease_.emplace(object->key, SessionOfLease(*text, object->key)).first;
     }
     int64_t& written_ms = lease_written_ms_[known->second];
     written_ms = std::max(written_ms, object->modified_ms);
@@ -76,17 +88,40 @@ Status Ledger::ObserveSessions() {
   const std::vector<std::string> holders = board_.SessionsThatHold();
   if (holders.empty()) return OkStatus();
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kWorkersPrefix));
-  std::map<std::string, int64_t> beat_ms;
+  std::map<std::string, const ObjectInfo*> heartbeats;
   for (const ObjectInfo& object : objects) {
-    if (const auto name = ParseHeartbeatKey(object.key))
-      beat_ms[name->session] = object.modified_ms;
+    if (const auto name = ParseHeartbeatKey(object.key)) heartbeats[name->session] = &object;
   }
+  // Only an idle worker has the time to ask whether a silent one said good-bye.
+  const bool ask_for_state = board_.Next().action == UnitBoard::Action::kWait;
   for (const std::string& session : holders) {
+    const auto heartbeat = heartbeats.find(session);
+    const bool has_heartbeat = heartbeat != heartbeats.end();
     // A claim is a sign of life too: it covers a heartbeat that was lost.
-    const int64_t seen_ms = std::max(beat_ms[session], lease_written_ms_[session]);
-    board_.ObserveSession(session, store_now_ms_ - seen_ms <= options_.lease_ttl_ms);
+    const int64_t seen_ms =
+        std::max(has_heartbeat ? heartbeat->second->modified_ms : 0, lease_written_ms_[session]);
+    bool alive = IsFresh(session, seen_ms);
+    if (alive && ask_for_state && has_heartbeat) alive = !HasStopped(heartbeat->second->key);
+    board_.ObserveSession(session, alive);
   }
   return OkStatus();
+}
+
+// By the store's timestamps; and since those may lie in the future (a clock was set back), also by
+// how long a timestamp has stood still before our own eyes.
+bool Ledger::IsFresh(const std::string& session, int64_t seen_ms) {
+  const int64_t now_ms = clock_.MonotonicMs();
+  LastSeen& last = last_seen_[session];
+  if (last.stamp_ms != seen_ms) last = {seen_ms, now_ms};
+  return store_now_ms_ - seen_ms <= options_.lease_ttl_ms &&
+         now_ms - last.since_ms <= options_.lease_ttl_ms;
+}
+
+bool Ledger::HasStopped(const std::string& heartbeat_key) {
+  const Result<std::string> text = store_.GetText(heartbeat_key);
+  if (!text.ok()) return false;
+  const Result<Heartbeat> heartbeat = Heartbeat::FromText(*text, heartbeat_key);
+  return heartbeat.ok() && heartbeat->state == "stopped";
 }
 
 Result<std::optional<Ledger::Claimed>> Ledger::ClaimNext() {
@@ -115,11 +150,11 @@ Result<bool> Ledger::TryClaim(int64_t unit, int64_t epoch) {
   const Lease lease{unit, epoch, options_.worker_id, options_.session};
   ASSIGN_OR_RETURN(const CreatedRecord created, CreateRecord(store_, key, lease.ToText()));
   if (created.creation == Creation::kSomeoneElses) {
-    ASSIGN_OR_RETURN(const Lease winner, Lease::FromText(created.existing, key));
-    session_of_lease_[key] = winner.session;
+    const std::string winner = SessionOfLease(created.existing, key);
+    session_of_lease_[key] = winner;
     // Its age is known at the next refresh; until then it counts as alive.
-    board_.ObserveSession(winner.session, true);
-    board_.ObserveClaim(unit, epoch, winner.session);
+    board_.ObserveSession(winner, true);
+    board_.ObserveClaim(unit, epoch, winner);
     return false;
   }
   session_of_lease_[key] = options_.session;

@@ -84,6 +84,8 @@ class Ledger {
   Status SettleEndedClaims();
   Status ObserveLeases();
   Status ObserveSessions();
+  bool IsFresh(const std::string& session, int64_t seen_ms);
+  bool HasStopped(const std::string& heartbeat_key);
   Status SetAside(int64_t unit);
   Result<bool> TryClaim(int64_t unit, int64_t epoch);
 
@@ -95,6 +97,11 @@ class Ledger {
   std::map<std::string, std::string>
       session_of_lease_;                             // lease key -> session; leases never change
   std::map<std::string, int64_t> lease_written_ms_;  // session -> its newest claim, store time
+  struct LastSeen {
+    int64_t stamp_ms = -1;  // the newest sign of life, store time
+    int64_t since_ms = 0;   // when we saw it first, our own monotonic time
+  };
+  std::map<std::string, LastSeen> last_seen_;  // by session
   std::mutex ended_mutex_;
   std::vector<std::pair<EndedClaim, bool>> ended_;  // and whether the store knows
   std::atomic<int64_t> store_now_ms_{0};            // of the last heartbeat

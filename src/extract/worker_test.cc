@@ -318,6 +318,85 @@ TEST_F(WorkerTest, AVanishedWorkersUnitsAreTakenOver) {
   ExpectWhole(store);
 }
 
+TEST_F(WorkerTest, AnUnreadableLeaseRunsOutLikeOthers) {
+  MemoryStore store(clock_);
+  lease_ttl_ms_ = 500;
+  ASSERT_TRUE(Join(store).ok());
+  ASSERT_TRUE(store.Put(LeaseKey(1, 1), AsBytes("{garb")).ok());
+  FakeEngine engine(format_, kBatchTokens);
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker, {.beat_interval_ms = 50});
+  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
+  EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
+  ExpectWhole(store);
+}
+
+TEST_F(WorkerTest, WhatAStoppedWorkerHeldIsFreeAtOnce) {
+  MemoryStore store(clock_);
+  const Result<thresher::Run> run = Join(store);
+  ASSERT_TRUE(run.ok());
+  Ledger stopped(store, clock_, *run,
+                 {.worker_id = 7, .session = "gone", .lease_ttl_ms = lease_ttl_ms_});
+  Heartbeat heartbeat;
+  heartbeat.session = "gone";
+  heartbeat.state = "stopped";
+  ASSERT_TRUE((*stopped.ClaimNext()).has_value());
+  ASSERT_TRUE(stopped.Beat(heartbeat).ok());
+  const int64_t begin_ms = clock_.MonotonicMs();
+  FakeEngine engine(format_, kBatchTokens);
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker);
+  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
+  EXPECT_LT(clock_.MonotonicMs() - begin_ms, lease_ttl_ms_);
+  ExpectWhole(store);
+}
+
+// The store's clock, which can be set back.
+class StoreClock : public Clock {
+ public:
+  explicit StoreClock(Clock& clock) : clock_(clock) {}
+  int64_t MonotonicUs() const override { return clock_.MonotonicUs() + ahead_us; }
+  int64_t UnixMs() const override { return clock_.UnixMs(); }
+  void SleepMs(int64_t duration_ms) override { clock_.SleepMs(duration_ms); }
+
+  std::atomic<int64_t> ahead_us{0};
+
+ private:
+  Clock& clock_;
+};
+
+TEST_F(WorkerTest, AStoreClockThatIsSetBackDelaysATakeoverByOneTtlAtMost) {
+  StoreClock store_clock(clock_);
+  store_clock.ahead_us = 10'000'000'000'000;
+  MemoryStore store(store_clock);
+  lease_ttl_ms_ = 500;
+  const Result<thresher::Run> run = Join(store);
+  ASSERT_TRUE(run.ok());
+  Ledger vanished(store, clock_, *run,
+                  {.worker_id = 7, .session = "gone", .lease_ttl_ms = lease_ttl_ms_});
+  ASSERT_TRUE(vanished.Beat(Heartbeat{}).ok());
+  ASSERT_TRUE((*vanished.ClaimNext()).has_value());
+  store_clock.ahead_us = 0;
+  FakeEngine engine(format_, kBatchTokens);
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker, {.beat_interval_ms = 50});
+  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
+  EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
+  ExpectWhole(store);
+}
+
+TEST_F(WorkerTest, AManifestOfAnEarlierTimeIsReplaced) {
+  MemoryStore store;
+  FakeEngine engine(format_, kBatchTokens);
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker);
+  const Result<thresher::Run> run = LoadRun(store);
+  ASSERT_TRUE(run.ok());
+  ASSERT_TRUE(store.Put(kManifestKey, AsBytes("{}")).ok());
+  ASSERT_TRUE(*WriteManifest(store, *run));
+  EXPECT_TRUE(ManifestSummary::FromText(*store.GetText(kManifestKey), "manifest.json").ok());
+}
+
 // Two workers make the same unit: the one that commits second throws its shard away.
 TEST_F(WorkerTest, ALateDuplicateIsDeleted) {
   MemoryStore store(clock_);

@@ -84,20 +84,18 @@ Result<RopeConfig> ReadRope(const json& config, const ConfigDefaults& defaults) 
     return FieldError(config, "rope_scaling", "nothing beside 'rope_parameters'");
   }
   RopeConfig rope;
+  const json* theta_holder = &config;
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!HasField(config, key)) continue;
-    RETURN_IF_ERROR(ReadRopeScaling(config.at(key), rope).WithContext(key));
+    const json& block = config.at(key);
+    RETURN_IF_ERROR(ReadRopeScaling(block, rope).WithContext(key));
+    // Newer configurations have theta inside the block, in whichever of the two there is.
+    if (!HasField(block, "rope_theta")) continue;
+    RETURN_IF_ERROR(RequireSetting(config, "rope_theta", block.at("rope_theta")));
+    theta_holder = &block;
   }
-  const bool nested =
-      HasField(config, "rope_parameters") && HasField(config.at("rope_parameters"), "rope_theta");
-  if (nested) {
-    const json& parameters = config.at("rope_parameters");
-    RETURN_IF_ERROR(RequireSetting(config, "rope_theta", parameters.at("rope_theta")));
-    ASSIGN_OR_RETURN(rope.theta, NumberField(parameters, "rope_theta", 1.0, kMaxTheta));
-  } else {
-    ASSIGN_OR_RETURN(rope.theta,
-                     NumberField(config, "rope_theta", 1.0, kMaxTheta, defaults.rope_theta));
-  }
+  ASSIGN_OR_RETURN(rope.theta,
+                   NumberField(*theta_holder, "rope_theta", 1.0, kMaxTheta, defaults.rope_theta));
   return rope;
 }
 

@@ -254,6 +254,17 @@ TEST(ConfigTest, LinearScalingInBothForms) {
   EXPECT_EQ(old_form->Fingerprint("x"), new_form->Fingerprint("x"));
 }
 
+TEST(ConfigTest, ThetaInsideEitherBlockCounts) {
+  const Result<ModelConfig> outside = ReadPatched("llama3rope", {{"rope_theta", 123456}});
+  const Result<ModelConfig> inside = ReadPatched(
+      "llama3rope", {{"rope_theta", nullptr}, {"rope_scaling", {{"rope_theta", 123456}}}});
+  ASSERT_TRUE(outside.ok() && inside.ok()) << inside.status().message();
+  EXPECT_EQ(inside->rope.theta, 123456);
+  EXPECT_EQ(outside->Fingerprint("x"), inside->Fingerprint("x"));
+  ExpectRefused("llama3rope", {{"rope_theta", 1000}, {"rope_scaling", {{"rope_theta", 123456}}}},
+                "rope_theta");
+}
+
 TEST(ConfigTest, RefusesSettingsThatWouldChangeTheNumbers) {
   ExpectRefused("llama", {{"hidden_act", "gelu"}}, "'hidden_act': expected 'silu', found 'gelu'");
   ExpectRefused("llama", {{"hidden_act", 1}}, "'hidden_act': expected a string");

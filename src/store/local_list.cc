@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -77,11 +78,10 @@ Result<Lister::Entries> Lister::ReadEntries(DIR* folder, const std::string& path
     std::string key = base;
     key += name;
     const mode_t type = TypeOf(folder, *entry);
-    if (type == S_IFREG && FileMatches(key)) {
-      entries.push_back(std::move(key));
-    } else if (type == S_IFDIR && FolderMayMatch(key += '/')) {
-      entries.push_back(std::move(key));
-    }
+    if (type == S_IFDIR) key += '/';
+    const bool wanted =
+        (type == S_IFREG && FileMatches(key)) || (type == S_IFDIR && FolderMayMatch(key));
+    if (wanted) entries.push_back(std::move(key));
   }
   std::sort(entries.begin(), entries.end());
   // A folder that changes while it is read may name an entry twice.
@@ -117,7 +117,7 @@ Status Lister::AddFolder(const std::string& path, const std::string& base) {
     std::string name = key.substr(base.size());
     if (name.ends_with('/')) {
       name.pop_back();
-      RETURN_IF_ERROR(AddFolder(path + "/" + name, key));
+      RETURN_IF_ERROR(AddFolder(fmt::format("{}/{}", path, name), key));
     } else {
       RETURN_IF_ERROR(AddFile(folder.get(), name, path, std::move(key)));
     }

@@ -63,6 +63,11 @@ Result<std::unique_ptr<Store>> OpenStore(std::string_view url) {
       return InvalidArgument(fmt::format(
           "\"{}\": write file:///folder, with three slashes and an absolute path", url));
     }
+    if (path.find('%') != path.npos) {
+      return InvalidArgument(fmt::format(
+          "\"{}\": write the folder's name as it is, without %-escapes; or give a plain path",
+          url));
+    }
     return OpenLocal(url, path);
   }
   const size_t scheme_end = url.find("://");

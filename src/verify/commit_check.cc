@@ -26,8 +26,8 @@ class CommitChecker {
   std::vector<CommitFault> TakeFaults() { return std::move(faults_); }
 
  private:
-  void Fault(std::string what) { faults_.push_back({"", CommitKey(unit_) + ": " + what}); }
-  void TensorFault(std::string tensor, std::string what) {
+  void Fault(const std::string& what) { faults_.push_back({"", CommitKey(unit_) + ": " + what}); }
+  void TensorFault(std::string tensor, const std::string& what) {
     faults_.push_back({std::move(tensor), CommitKey(unit_) + ": " + what});
   }
 

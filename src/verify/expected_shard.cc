@@ -20,7 +20,7 @@ Result<std::vector<T>> ReadVector(Store& store, const std::string& key, const Te
 
 // Of one token with everything that a shard holds about it.
 __int128 BytesPerToken(const std::vector<ShardHook>& hooks, DType dtype) {
-  __int128 bytes = 2 * DTypeBytes(DType::kI32);
+  __int128 bytes = __int128{2} * DTypeBytes(DType::kI32);
   for (const ShardHook& hook : hooks) {
     bytes += static_cast<__int128>(hook.width) * DTypeBytes(dtype);
     if (HasScale(dtype)) bytes += DTypeBytes(DType::kF32);

@@ -96,7 +96,8 @@ std::optional<LeaseName> ParseLeaseKey(std::string_view key) {
   const std::optional<int64_t> unit = TakeUnit(key);
   if (!unit || !TakeLiteral(key, "/e")) return std::nullopt;
   const std::optional<int64_t> epoch = TakeNumber(key);
-  if (!epoch || *epoch < 1) return std::nullopt;
+  constexpr int64_t kMaxEpoch = 1'000'000'000;
+  if (!epoch || *epoch < 1 || *epoch > kMaxEpoch) return std::nullopt;
   if (key.empty()) return LeaseName{*unit, *epoch, std::nullopt};
   if (key == ".failed") return LeaseName{*unit, *epoch, LeaseEnd::kFailed};
   if (key == ".released") return LeaseName{*unit, *epoch, LeaseEnd::kReleased};

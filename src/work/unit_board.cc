@@ -20,6 +20,11 @@ int64_t UnitBoard::Claim::Failures() const {
                        [](const auto& end) { return end.second == LeaseEnd::kFailed; });
 }
 
+int64_t UnitBoard::Claim::Vanished() const {
+  return std::count_if(epochs.begin(), epochs.end(),
+                       [&](int64_t claimed) { return !ends.contains(claimed); });
+}
+
 bool UnitBoard::IsFinished(int64_t unit) const {
   const State state = states_[static_cast<size_t>(unit)];
   return state == State::kCommitted || state == State::kQuarantined;
@@ -47,10 +52,15 @@ void UnitBoard::ObserveClaim(int64_t unit, int64_t epoch, const std::string& ses
   if (IsFinished(unit)) return;
   states_[static_cast<size_t>(unit)] = State::kClaimed;
   Claim& claim = claims_[unit];
+  claim.epochs.insert(epoch);
   if (epoch < claim.epoch) return;
   claim.epoch = epoch;
   claim.session = session;
   claim.ended = claim.ends.contains(epoch);
+}
+
+void UnitBoard::ObserveOlderClaim(int64_t unit, int64_t epoch) {
+  if (!IsFinished(unit)) claims_[unit].epochs.insert(epoch);
 }
 
 void UnitBoard::ObserveClaimEnd(int64_t unit, int64_t epoch, LeaseEnd end) {
@@ -121,9 +131,8 @@ bool UnitBoard::IsAbandoned(const Claim& claim) const {
 std::optional<UnitBoard::Choice> UnitBoard::TakeOver() const {
   for (const auto& [unit, claim] : claims_) {
     if (!IsAbandoned(claim)) continue;
-    const int64_t vanished = claim.epoch - static_cast<int64_t>(claim.ends.size());
     const bool poisoned =
-        claim.Failures() >= options_.max_failures || vanished >= options_.max_vanished;
+        claim.Failures() >= options_.max_failures || claim.Vanished() >= options_.max_vanished;
     return Choice{poisoned ? Action::kQuarantine : Action::kClaim, unit, claim.epoch + 1};
   }
   return std::nullopt;

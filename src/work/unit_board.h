@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ class UnitBoard {
   void MarkCommitted(int64_t unit);
   void MarkQuarantined(int64_t unit);
   void ObserveClaim(int64_t unit, int64_t epoch, const std::string& session);
+  // A claim that is known not to be the newest.
+  void ObserveOlderClaim(int64_t unit, int64_t epoch);
   void ObserveClaimEnd(int64_t unit, int64_t epoch, LeaseEnd end);
   void ObserveSession(const std::string& session, bool alive);
 
@@ -64,8 +67,10 @@ class UnitBoard {
     int64_t epoch = 0;  // the newest
     std::string session;
     bool ended = false;
+    std::set<int64_t> epochs;          // of all claims
     std::map<int64_t, LeaseEnd> ends;  // by epoch
     int64_t Failures() const;
+    int64_t Vanished() const;  // claims that ended without a word, if the newest has
   };
 
   SampleRange OwnStream() const;  // of units

@@ -115,5 +115,13 @@ TEST(UnitBoardTest, SetsAsideAUnitThatKillsItsOwners) {
   EXPECT_EQ(board.Next().action, Action::kQuarantine);
 }
 
+TEST(UnitBoardTest, AHighEpochAloneIsNoReasonToSetAUnitAside) {
+  UnitBoard board = MakeBoard(1);
+  board.ObserveClaim(0, 1'000'000, "other");
+  board.ObserveSession("other", false);
+  EXPECT_EQ(board.Next().action, Action::kClaim);
+  EXPECT_EQ(board.Next().epoch, 1'000'001);
+}
+
 }  // namespace
 }  // namespace thresher
