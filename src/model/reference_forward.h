@@ -15,7 +15,8 @@
 namespace thresher {
 
 // The slow, obvious twin of every engine: the graph's operations in double precision with plain
-// loops, one sequence at a time, sharing no code with any engine. For tests. About 10^9 multiply-adds a second.
+// loops, one sequence at a time, sharing no code with any engine. For tests. About 10^9
+// multiply-adds a second.
 
 // The elements of a parameter, row-major, exactly product(parameter.shape) of them. Called once for
 // each time that an operation needs the parameter, so that it need not be kept.
