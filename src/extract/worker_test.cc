@@ -502,7 +502,17 @@ TEST_P(AnyStoreCallTest, MayFail) {
 
 INSTANTIATE_TEST_SUITE_P(Faults, AnyStoreCallTest,
                          ::testing::Values(FaultKind::kErrorBefore, FaultKind::kErrorAfter,
-                                           FaultKind::kFalseConflict));
+                                           FaultKind::kFalseConflict),
+                         [](const auto& parameter) {
+                           switch (parameter.param) {
+                             case FaultKind::kErrorBefore:
+                               return "ErrorBefore";
+                             case FaultKind::kErrorAfter:
+                               return "ErrorAfter";
+                             default:
+                               return "FalseConflict";
+                           }
+                         });
 
 TEST_F(WorkerTest, AWorkerWithOtherSettingsIsRefusedWithTheDifferenceNamed) {
   MemoryStore store;
