@@ -90,7 +90,6 @@ class Worker::Pipeline {
   Status Beat(const char* state);
 
   void FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& status);
-  void Succeeded();
   void GiveUp(const Status& status);
   bool Stopping() const { return p_.stop.requested() || gave_up_.load(); }
   // Returns early when the worker is asked to stop.
@@ -352,7 +351,7 @@ Status Worker::Pipeline::UploadUnit(UnitInFlight& unit) {
     if (result.ok()) outcome = *result;
     return result.status();
   }));
-  Succeeded();
+  consecutive_failures_ = 0;
   p_.progress.LetGo(commit.unit);
   if (outcome == Ledger::CommitOutcome::kDuplicate) {
     ++p_.progress.units_duplicate;
@@ -402,8 +401,6 @@ void Worker::Pipeline::FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& 
   ++units_ended_;
   if (++consecutive_failures_ >= options_.max_consecutive_failures) GiveUp(status);
 }
-
-void Worker::Pipeline::Succeeded() { consecutive_failures_ = 0; }
 
 void Worker::Pipeline::GiveUp(const Status& status) {
   {
