@@ -54,7 +54,7 @@ Status CheckKey(std::string_view key) {
   }
 }
 
-Result<std::unique_ptr<Store>> OpenStore(std::string_view url) {
+Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOptions& /*options*/) {
   if (url == "memory:") return std::unique_ptr<Store>(std::make_unique<MemoryStore>());
   constexpr std::string_view kFile = "file://";
   if (url.starts_with(kFile)) {

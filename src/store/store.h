@@ -19,6 +19,9 @@ struct ObjectInfo {
   // When the object was last written, in milliseconds of the store's own clock. Comparable with
   // other objects of the same store only, never with a worker's clock.
   int64_t modified_ms = 0;
+  // From Stat only, and only of stores that compute one themselves: "crc32c:<8 hex digits>" or
+  // "md5:<32 hex digits>" of the object's bytes. Empty otherwise.
+  std::string checksum;
 };
 
 struct ListPage {
@@ -79,9 +82,21 @@ class Store {
   virtual Status Delete(std::string_view key) = 0;
 };
 
-// Opens the folder that `url` names: "file:///folder", a plain path, or "memory:" (empty and
-// private to the returned object). Creates nothing. kInvalidArgument for other schemes.
-Result<std::unique_ptr<Store>> OpenStore(std::string_view url);
+// How a cloud store is reached and used; local and memory stores have no use for it.
+struct StoreOptions {
+  std::string endpoint;           // "http://127.0.0.1:9000"; empty: the cloud's own
+  bool anonymous = false;         // no credentials at all: public buckets, test servers
+  int64_t part_bytes = 32 << 20;  // objects larger than this are uploaded in such parts; 0: never
+  int64_t parallel_parts = 8;     // parts of one object on their way at the same time
+  int64_t request_timeout_ms = 60'000;  // of one request, or of one part on its way
+  int64_t retry_budget_ms = 120'000;    // temporary errors of one call are tried again for so long
+  int64_t upload_bytes_per_second = 0;  // of this store object, all uploads together; 0: no limit
+};
+
+// Opens the folder that `url` names: "gs://bucket/folder", "s3://bucket/folder",
+// "az://container/folder", "file:///folder", a plain path, or "memory:" (empty and private to the
+// returned object). Creates nothing. kInvalidArgument for other schemes.
+Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOptions& options = {});
 
 // No part of a key begins with this: drivers may give such names to what is not an object.
 inline constexpr std::string_view kReservedKeyPrefix = ".tmp-";
