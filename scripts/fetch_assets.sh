@@ -17,10 +17,6 @@ venv=$cache/venv
 model=$cache/models/smollm2-135m-instruct
 tasks=$cache/data/arc-agi-1-training.jsonl
 
-# Identity of what an asset is made from, kept beside it: when a script changes, it is made again.
-recipe_of() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
-is_current() { [[ -f $1 && $(<"$1") == "$2" ]]; }
-
 make_venv() {
   local recipe
   recipe="$(recipe_of "$scripts/requirements.txt") $root"

@@ -15,7 +15,6 @@ case "${1:-}" in
   *) fail "unknown option $1; usage: scripts/install_dependencies.sh [--ci]" ;;
 esac
 
-has() { command -v "$1" >/dev/null; }
 has_package() { [[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) == 'install ok installed' ]]; }
 
 # The libraries that CMakeLists.txt asks for. Programs count as present wherever they come from.
@@ -50,9 +49,6 @@ install_packages() {
     quietly "$root/build/apt-install.log" "${as_root[@]}" "${apt[@]}" install "$@"
   fi
 }
-
-# True if version $1 is at least $2.
-at_least() { [[ $(printf '%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
 check_versions() {
   local version

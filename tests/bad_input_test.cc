@@ -155,10 +155,10 @@ TEST_F(BadInputTest, UnwritableFolder) {
 }
 
 TEST_F(BadInputTest, UnknownSchemes) {
-  for (const char* url : {"gs://bucket/run", "s3://bucket/run", "az://bucket/run"}) {
+  for (const char* url : {"gcs://bucket/run", "s3a://bucket/run", "hdfs://bucket/run"}) {
     const ProcessResult result = Extraction{model_.path(), Dataset(), url}.Run();
     ExpectRefused(result, {url, "file:///"});
-    EXPECT_FALSE(std::filesystem::exists("gs:"));
+    EXPECT_FALSE(std::filesystem::exists("gcs:"));
   }
   ExpectRefused(Extraction{model_.path(), Dataset(), "file://relative/run"}.Run(), {"file:///"});
 }

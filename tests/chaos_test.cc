@@ -1,54 +1,30 @@
 // Many workers, one run, and every way in which a process dies or sleeps: whatever happens, the
 // finished run is byte for byte that of an undisturbed one.
 
+#include "chaos.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "base/temporary_folder_for_test.h"
-#include "extraction.h"
 #include "files.h"
 #include "run_reader.h"
+#include "store/store.h"
 
 namespace thresher {
 namespace {
 
 using Json = nlohmann::json;
-
-// THRESHER_CHAOS_SEED replays the decisions of a run that failed (not the operating system's).
-uint64_t Seed() {
-  const char* text = std::getenv("THRESHER_CHAOS_SEED");
-  if (text != nullptr && *text != '\0') return std::strtoull(text, nullptr, 10);
-  return static_cast<uint64_t>(Clock::Real().UnixMs());
-}
-
-std::vector<std::string> Join(std::vector<std::string> a, const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-// True as soon as `condition` holds; false if it does not within the time.
-bool WaitUntil(const std::function<bool()>& condition, int64_t limit_ms = 30'000) {
-  const int64_t deadline_ms = Clock::Real().MonotonicMs() + limit_ms;
-  while (!condition()) {
-    if (Clock::Real().MonotonicMs() >= deadline_ms) return false;
-    PassMilliseconds(1);
-  }
-  return true;
-}
 
 size_t FileCount(const std::string& folder, const std::string& ending) {
   const std::vector<std::string> files = FilesBelow(folder);
@@ -70,131 +46,7 @@ Json LastProgress(const std::string& out) {
   return last;
 }
 
-class ChaosTest : public testing::Test {
- protected:
-  // The data set of the test, and the undisturbed run that others are compared with.
-  void Prepare(const MadeUpSamples& samples, const std::vector<std::string>& flags) {
-    flags_ = flags;
-    WriteSamples(Dataset(), samples);
-    const ProcessResult result = Worker("undisturbed", {}).Run();
-    ASSERT_EQ(result.exit_status, 0) << result.Describe();
-    Result<RunContent> content = ReadCompleteRun(Output("undisturbed"));
-    ASSERT_TRUE(content.ok()) << content.status().message();
-    undisturbed_ = std::move(content).value();
-  }
-
-  std::string Dataset() const { return folder_.path() + "/samples.jsonl"; }
-  std::string Output(const std::string& run) const { return folder_.path() + "/" + run; }
-
-  Extraction Worker(const std::string& run, const std::vector<std::string>& more) const {
-    return {GoldenModel("qwen2"), Dataset(), Output(run), Join(flags_, more)};
-  }
-
-  // Everything that must hold of a finished run, whatever has happened to its workers.
-  void ExpectLikeUndisturbed(const std::string& run) const {
-    const Result<RunContent> content = ReadCompleteRun(Output(run));
-    ASSERT_TRUE(content.ok()) << content.status().message();
-    EXPECT_EQ(DifferenceBetween(*undisturbed_, *content), "");
-    EXPECT_EQ(content->Samples().size(), undisturbed_->Samples().size());
-    const ProcessResult verify = RunProcess(Thresher({"verify", Output(run), "--quiet"}));
-    EXPECT_EQ(verify.exit_status, 0) << verify.Describe();
-  }
-
-  int64_t UnitCount() const { return undisturbed_->run.plan.unit_count(); }
-
-  TemporaryFolder folder_;
-  std::vector<std::string> flags_;
-  std::optional<RunContent> undisturbed_;
-};
-
 // --- SIGKILL and SIGSTOP at random instants ---
-
-// Four workers of one run, disturbed while somebody watches the commits.
-class KillRound {
- public:
-  KillRound(Random& random, std::string output, std::function<Command(int)> worker_command)
-      : random_(random), output_(std::move(output)), worker_command_(std::move(worker_command)) {
-    for (int worker = 0; worker < kWorkers; ++worker) Start(worker);
-  }
-
-  // Kills `kills` workers at random instants and starts them again; now and then one sleeps for
-  // longer than the time to live instead. Ends early when all are done.
-  int Disturb(int kills) {
-    int killed = 0;
-    while (killed < kills && HasLiveWorker()) {
-      PassMilliseconds(static_cast<int64_t>(random_.Below(60)));
-      WakeSleeper(/*now=*/false);
-      WatchCommits();
-      const int worker = static_cast<int>(random_.Below(kWorkers));
-      if (!workers_.contains(worker)) continue;
-      if (!sleeper_ && random_.Below(4) == 0) {
-        workers_.at(worker).Signal(SIGSTOP);
-        sleeper_ = worker;
-        wake_at_ms_ = Clock::Real().MonotonicMs() + 800;
-        continue;
-      }
-      killed += KillAndStartAgain(worker);
-    }
-    return killed;
-  }
-
-  void LeaveAlone() {
-    WakeSleeper(/*now=*/true);
-    for (auto& [worker, process] : workers_) {
-      const ProcessResult result = process.Wait(60'000);
-      EXPECT_EQ(result.exit_status, 0) << result.Describe();
-    }
-    WatchCommits();
-  }
-
- private:
-  static constexpr int kWorkers = 4;
-
-  void Start(int worker) { workers_.emplace(worker, Process(worker_command_(worker))); }
-  bool HasLiveWorker() {
-    return std::any_of(workers_.begin(), workers_.end(),
-                       [](auto& entry) { return !entry.second.HasEnded(); });
-  }
-
-  // 1 if it was alive.
-  int KillAndStartAgain(int worker) {
-    Process& process = workers_.at(worker);
-    process.Signal(SIGKILL);
-    const ProcessResult result = process.Wait();
-    workers_.erase(worker);
-    if (sleeper_ == worker) sleeper_.reset();
-    if (result.signal != SIGKILL) {
-      EXPECT_EQ(result.exit_status, 0) << result.Describe();
-      return 0;
-    }
-    Start(worker);
-    return 1;
-  }
-
-  void WakeSleeper(bool now) {
-    if (!sleeper_ || (!now && Clock::Real().MonotonicMs() < wake_at_ms_)) return;
-    workers_.at(*sleeper_).Signal(SIGCONT);
-    sleeper_.reset();
-  }
-
-  // A commit that was seen once is whole and never changes.
-  void WatchCommits() {
-    for (const std::string& name : FilesBelow(output_ + "/commits")) {
-      if (!name.ends_with(".json") || name.find(".tmp-") != name.npos) continue;
-      const std::string text = ReadFile(output_ + "/commits/" + name);
-      const auto [known, is_new] = commits_.emplace(name, text);
-      EXPECT_EQ(known->second, text) << name << " was changed";
-    }
-  }
-
-  Random& random_;
-  const std::string output_;
-  std::function<Command(int)> worker_command_;
-  std::map<int, Process> workers_;
-  std::optional<int> sleeper_;
-  int64_t wake_at_ms_ = 0;
-  std::map<std::string, std::string> commits_;  // as first seen
-};
 
 class KillTest : public ChaosTest {
  protected:
@@ -203,7 +55,7 @@ class KillTest : public ChaosTest {
     Prepare({.count = 120, .shortest = 30, .longest = 220, .seed = 5},
             {"--hooks", "all", "--shard-bytes", "3MB", "--batch-tokens", "256"});
     ASSERT_GE(UnitCount(), 24);
-    const uint64_t seed = Seed();
+    const uint64_t seed = ChaosSeed();
     fmt::print("THRESHER_CHAOS_SEED={}\n", seed);
     Random random(seed);
     int killed = 0;
@@ -212,7 +64,9 @@ class KillTest : public ChaosTest {
       const std::string run = fmt::format("round-{}", round++);
       SCOPED_TRACE(fmt::format("seed {}, {}", seed, run));
       ASSERT_LT(round, 40) << "the workers end before they can be killed";
-      KillRound workers(random, Output(run), [&](int worker) {
+      const Result<std::unique_ptr<Store>> store = OpenStore(Output(run));
+      ASSERT_TRUE(store.ok()) << store.status().message();
+      DisturbedWorkers workers(random, **store, Disturbance(), [&](int worker) {
         return Worker(run, {"--worker-id", worker_id(worker), "--num-workers", "4", "--lease-ttl",
                             "600ms", "--quiet"})
             .ToCommand();

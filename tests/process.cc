@@ -39,12 +39,16 @@ std::vector<std::string> EnvironmentOf(const Command& command) {
   return entries;
 }
 
-// posix_spawn knows no resource limits: a shell sets them and becomes the program.
+// posix_spawn knows neither resource limits nor the parent's death: other programs set these and
+// become the one that is wanted.
 std::vector<std::string> ArgumentsOf(const Command& command) {
-  if (!command.max_file_bytes) return command.arguments;
-  std::vector<std::string> arguments = {
-      "/bin/sh", "-c", fmt::format("ulimit -f {} && exec \"$@\"", *command.max_file_bytes / 512),
-      "sh"};
+  std::vector<std::string> arguments;
+  if (command.ends_with_parent) arguments = {"/usr/bin/setpriv", "--pdeathsig", "KILL", "--"};
+  if (command.max_file_bytes) {
+    const std::string script =
+        fmt::format("ulimit -f {} && exec \"$@\"", *command.max_file_bytes / 512);
+    arguments.insert(arguments.end(), {"/bin/sh", "-c", script, "sh"});
+  }
   arguments.insert(arguments.end(), command.arguments.begin(), command.arguments.end());
   return arguments;
 }
@@ -149,8 +153,10 @@ ProcessResult Process::Wait(int64_t limit_ms) {
     }
     PassMilliseconds(1);
   }
-  result_.out = ReadFile(folder_ + kOut);
-  result_.err = ReadFile(folder_ + kErr);
+  if (std::filesystem::exists(folder_ + kOut)) {
+    result_.out = ReadFile(folder_ + kOut);
+    result_.err = ReadFile(folder_ + kErr);
+  }
   return std::move(result_);
 }
 

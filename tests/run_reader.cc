@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <set>
 #include <span>
@@ -19,17 +18,15 @@
 namespace thresher {
 namespace {
 
-Result<TensorFile> ReadTensors(const MappedFile& file) {
-  const auto file_bytes = static_cast<int64_t>(file.bytes().size());
-  const std::span<const std::byte> first =
-      file.bytes().first(std::min<size_t>(8, file.bytes().size()));
+Result<TensorFile> ReadTensors(std::span<const std::byte> file) {
+  const auto file_bytes = static_cast<int64_t>(file.size());
+  const std::span<const std::byte> first = file.first(std::min<size_t>(8, file.size()));
   ASSIGN_OR_RETURN(const int64_t data_begin, SafetensorsDataBegin(first, file_bytes));
-  ASSIGN_OR_RETURN(
-      const SafetensorsHeader header,
-      ParseSafetensorsHeader(file.bytes().first(static_cast<size_t>(data_begin)), file_bytes));
+  ASSIGN_OR_RETURN(const SafetensorsHeader header,
+                   ParseSafetensorsHeader(file.first(static_cast<size_t>(data_begin)), file_bytes));
   TensorFile tensors;
   for (const TensorEntry& entry : header.tensors) {
-    const char* data = reinterpret_cast<const char*>(file.bytes().data()) + entry.begin;
+    const char* data = reinterpret_cast<const char*>(file.data()) + entry.begin;
     tensors[entry.name] = {entry.dtype, entry.shape,
                            std::string(data, static_cast<size_t>(entry.end - entry.begin))};
   }
@@ -40,12 +37,13 @@ std::string ChecksumOf(std::span<const std::byte> bytes) {
   return FormatCrc32c(ExtendCrc32c(0, bytes));
 }
 
-Status CheckShard(const Commit& commit, const MappedFile& file, const TensorFile& tensors) {
-  if (static_cast<int64_t>(file.bytes().size()) != commit.bytes) {
-    return DataLoss(fmt::format("{}: {} bytes, its commit says {}", commit.shard,
-                                file.bytes().size(), commit.bytes));
+Status CheckShard(const Commit& commit, std::span<const std::byte> file,
+                  const TensorFile& tensors) {
+  if (static_cast<int64_t>(file.size()) != commit.bytes) {
+    return DataLoss(
+        fmt::format("{}: {} bytes, its commit says {}", commit.shard, file.size(), commit.bytes));
   }
-  if (ChecksumOf(file.bytes()) != commit.checksum) {
+  if (ChecksumOf(file) != commit.checksum) {
     return DataLoss(commit.shard + ": checksum is not that of its commit");
   }
   if (tensors.size() != commit.tensors.size()) {
@@ -123,20 +121,19 @@ std::vector<int64_t> TensorContent::Integers() const {
 
 Result<TensorFile> ReadTensorFile(const std::string& path) {
   ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  return ReadTensors(file);
+  return ReadTensors(file.bytes());
 }
 
-Result<RunContent> ReadRun(const std::string& folder) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(folder));
-  ASSIGN_OR_RETURN(Run run, LoadRun(*store));
+Result<RunContent> ReadRun(Store& store) {
+  ASSIGN_OR_RETURN(Run run, LoadRun(store));
   RunContent content{.run = std::move(run), .units = {}};
   ASSIGN_OR_RETURN(const std::vector<int64_t> units,
-                   ListUnits(*store, kCommitsPrefix, content.run.plan.unit_count()));
+                   ListUnits(store, kCommitsPrefix, content.run.plan.unit_count()));
   for (const int64_t unit : units) {
-    ASSIGN_OR_RETURN(const Commit commit, ReadCommit(*store, unit));
-    ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(folder + "/" + commit.shard));
-    ASSIGN_OR_RETURN(TensorFile tensors, ReadTensors(file));
-    RETURN_IF_ERROR(CheckShard(commit, file, tensors));
+    ASSIGN_OR_RETURN(const Commit commit, ReadCommit(store, unit));
+    ASSIGN_OR_RETURN(const std::string shard, store.GetText(commit.shard));
+    ASSIGN_OR_RETURN(TensorFile tensors, ReadTensors(AsBytes(shard)));
+    RETURN_IF_ERROR(CheckShard(commit, AsBytes(shard), tensors));
     if (commit.unit != unit || commit.run_fingerprint != content.run.fingerprint) {
       return DataLoss(CommitKey(unit) + ": of another unit or run");
     }
@@ -146,17 +143,25 @@ Result<RunContent> ReadRun(const std::string& folder) {
   return content;
 }
 
-Result<RunContent> ReadCompleteRun(const std::string& folder) {
-  ASSIGN_OR_RETURN(RunContent content, ReadRun(folder));
+Result<RunContent> ReadRun(const std::string& folder) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(folder));
+  return ReadRun(*store);
+}
+
+Result<RunContent> ReadCompleteRun(Store& store) {
+  ASSIGN_OR_RETURN(RunContent content, ReadRun(store));
   const int64_t unit_count = content.run.plan.unit_count();
   if (static_cast<int64_t>(content.units.size()) != unit_count) {
     return FailedPrecondition(
         fmt::format("{} of {} units are committed", content.units.size(), unit_count));
   }
-  if (!std::filesystem::exists(folder + "/manifest.json")) {
-    return FailedPrecondition("there is no manifest.json");
-  }
+  RETURN_IF_ERROR(store.Stat(kManifestKey).status());
   return content;
+}
+
+Result<RunContent> ReadCompleteRun(const std::string& folder) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(folder));
+  return ReadCompleteRun(*store);
 }
 
 std::map<int64_t, SampleContent> RunContent::Samples() const {
@@ -207,6 +212,9 @@ std::string DifferenceBetween(const RunContent& expected, const RunContent& foun
           other->second.shape != tensor.shape || other->second.bytes != tensor.bytes) {
         return UnitName(a.commit.unit) + ": tensor " + name + " differs";
       }
+    }
+    if (a.commit.checksum != b.commit.checksum) {
+      return UnitName(a.commit.unit) + ": the same tensors in another file";
     }
   }
   return "";

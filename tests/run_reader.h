@@ -9,6 +9,7 @@
 #include "base/dtype.h"
 #include "base/result.h"
 #include "extract/run_store.h"
+#include "store/store.h"
 #include "work/records.h"
 
 namespace thresher {
@@ -40,7 +41,7 @@ struct SampleContent {
   std::map<std::string, std::vector<float>> hooks;
 };
 
-// What a run on a local disk holds, as its commits tell it.
+// What a run holds, as its commits tell it.
 struct RunContent {
   Run run;
   std::vector<UnitContent> units;  // committed ones, ascending
@@ -48,16 +49,18 @@ struct RunContent {
   std::map<int64_t, std::string> Rejected() const;
 };
 
-// Reads the run in `folder` from its commits, and checks on the way, independently of
+// Reads the run in the store from its commits, and checks on the way, independently of
 // `thresher verify`: each commit fits the plan and names a shard that exists, has the bytes and
 // checksums that the commit states, and holds each sample of the unit exactly once unless the
 // commit says that it was rejected. Does not ask for all units to be committed.
+Result<RunContent> ReadRun(Store& store);
 Result<RunContent> ReadRun(const std::string& folder);
 
 // The same, and kFailedPrecondition unless every unit is committed and manifest.json is there.
+Result<RunContent> ReadCompleteRun(Store& store);
 Result<RunContent> ReadCompleteRun(const std::string& folder);
 
-// What differs between the tensors of two runs, unit by unit and bit by bit; empty if nothing does.
+// What differs between the shards of two runs, unit by unit and bit by bit; empty if nothing does.
 std::string DifferenceBetween(const RunContent& expected, const RunContent& found);
 
 }  // namespace thresher

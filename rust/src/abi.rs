@@ -6,6 +6,36 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 pub const OK: i32 = 0;
 pub const INVALID: i32 = 1;
 pub const PANICKED: i32 = 2;
+pub const NOT_FOUND: i32 = 3;
+pub const REFUSED: i32 = 4;
+pub const DENIED: i32 = 5;
+pub const UNAVAILABLE: i32 = 6;
+pub const TOO_SHORT: i32 = 7;
+pub const TOO_LONG: i32 = 8;
+pub const REJECTED: i32 = 9;
+pub const NO_CREDENTIALS: i32 = 10;
+
+/// Why a function gives no value: one of the outcomes above and a text for people.
+#[derive(Debug)]
+pub struct Failure {
+    pub outcome: i32,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(outcome: i32, message: impl Into<String>) -> Self {
+        Failure {
+            outcome,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Failure::new(INVALID, message)
+    }
+}
 
 /// A heap array handed to the caller, who gives it back to the function that frees its kind.
 #[repr(C)]
@@ -64,16 +94,16 @@ pub unsafe fn text_of<'a>(data: *const u8, length: usize) -> Result<&'a str, Str
 pub unsafe fn guarded<T>(
     value: *mut T,
     error: *mut Array<u8>,
-    body: impl FnOnce() -> Result<T, String>,
+    body: impl FnOnce() -> Result<T, Failure>,
 ) -> i32 {
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(result)) => {
             value.write(result);
             OK
         }
-        Ok(Err(message)) => {
-            error.write(message.into_bytes().into());
-            INVALID
+        Ok(Err(failure)) => {
+            error.write(failure.message.into_bytes().into());
+            failure.outcome
         }
         Err(payload) => {
             error.write(panic_message(payload.as_ref()).into_bytes().into());
@@ -90,6 +120,17 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
     } else {
         "a panic without a message".to_owned()
     }
+}
+
+/// As `guarded`, for functions without a value.
+///
+/// # Safety
+/// As for `guarded`.
+pub unsafe fn guarded_call(
+    error: *mut Array<u8>,
+    body: impl FnOnce() -> Result<(), Failure>,
+) -> i32 {
+    guarded(&mut (), error, body)
 }
 
 /// Frees an object that a `..._new` function made. Does nothing for null.

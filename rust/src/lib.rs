@@ -1,7 +1,18 @@
 //! Well-kept crates behind a small C interface (include/rust/thresher_rust.h). No logic of its own.
 
 mod abi;
+mod broken_pipe;
 mod chat_template;
 mod checksum;
+mod cloud_service;
+mod http_client;
+mod http_request;
+mod lent_bytes;
+mod listing;
+mod object_store;
+mod object_store_abi;
 mod python_json;
+mod stored_checksum;
+mod throttle;
 mod tokenizer;
+mod transport;

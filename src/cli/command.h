@@ -22,9 +22,14 @@ void AddExtractCommand(CLI::App& app, int& exit_status);
 void AddStatusCommand(CLI::App& app, int& exit_status);
 void AddVerifyCommand(CLI::App& app, int& exit_status);
 void AddInspectCommand(CLI::App& app, int& exit_status);
+void AddDoctorCommand(CLI::App& app, int& exit_status);
+void AddCleanCommand(CLI::App& app, int& exit_status);
 
 // Prints "thresher: MESSAGE" on the standard error stream; the exit status for the code.
 int ReportError(const Status& status);
+
+// The same for a setting that cannot be used: kExitUsage.
+int ReportUsageError(const Status& status);
 
 }  // namespace thresher
 

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,16 +11,19 @@
 #include "base/byte_size.h"
 #include "base/random.h"
 #include "cli/command.h"
+#include "cli/extract_inputs.h"
 #include "cli/extract_options.h"
 #include "cli/reporter.h"
 #include "cli/stop_signals.h"
 #include "cli/version.h"
 #include "engine/cpu/cpu_engine.h"
 #include "extract/checkpoint.h"
+#include "extract/cloud_metadata.h"
 #include "extract/ledger.h"
 #include "extract/planner.h"
+#include "extract/preemption.h"
+#include "extract/spool.h"
 #include "extract/worker.h"
-#include "model/model.h"
 #include "store/store.h"
 #include "work/keys.h"
 
@@ -28,7 +32,7 @@ namespace {
 
 constexpr const char* kExamples = R"(Examples:
   thresher extract --model Qwen2.5-0.5B --dataset tasks.jsonl --output runs/first
-  thresher extract --model M --dataset d.jsonl --output runs/second \
+  thresher extract --model M --dataset d.jsonl --output gs://bucket/second \
       --hooks resid_post,mlp_out --layers 0-11 --shard-bytes 256MB
   Start the same command on as many machines as there are, each with its own --worker-id;
   start it again after a crash or a pre-emption: it goes on with what is missing.
@@ -36,123 +40,12 @@ constexpr const char* kExamples = R"(Examples:
 Exit status: 0 complete, 1 error, 2 wrong usage, 3 complete with samples or units set aside,
 75 stopped early (start the same command again).)";
 
-// Everything that a worker needs, in the order in which it is made.
-struct Inputs {
-  std::unique_ptr<Store> store;
-  std::optional<Dataset> dataset;
-  std::optional<Model> model;
-  std::optional<SampleReader> reader;
-  std::vector<HookPoint> hooks;
-  ShardFormat format;
-  int64_t bytes_per_token = 0;
-  int64_t max_tokens = 0;
-  int64_t sample_count = 0;
-};
-
-Result<ShardFormat> FormatOf(const Model& model, const std::vector<HookPoint>& hooks, DType dtype) {
-  ShardFormat format;
-  format.dtype = dtype;
-  for (const HookPoint& hook : hooks) {
-    ASSIGN_OR_RETURN(const ValueId value, model.graph.FindHook(hook));
-    const int64_t width = model.graph.width(value);
-    if (HasScale(dtype) && width % static_cast<int64_t>(sizeof(float)) != 0) {
-      return InvalidArgument("--dtype " + std::string(DTypeName(dtype)) + ": hook point " +
-                             HookName(hook) + " has width " + std::to_string(width) +
-                             ", which is not a multiple of 4; use bf16");
-    }
-    format.hooks.push_back({HookName(hook), width});
-  }
-  return format;
-}
-
-int64_t BytesPerToken(const ShardFormat& format) {
-  int64_t bytes = 2 * DTypeBytes(DType::kI32);  // token id, position
-  for (const ShardHook& hook : format.hooks) {
-    bytes += hook.width * DTypeBytes(format.dtype);
-    if (HasScale(format.dtype)) bytes += DTypeBytes(DType::kF32);
-  }
-  return bytes;
-}
-
-Result<int64_t> ChooseMaxTokens(int64_t asked, const Model& model) {
-  constexpr int64_t kDefault = 2048;
-  if (asked == 0) return std::min(kDefault, model.max_positions);
-  if (asked <= model.max_positions) return asked;
-  return InvalidArgument(
-      fmt::format("--max-tokens {}: this model has {} positions (max_position_embeddings)", asked,
-                  model.max_positions));
-}
-
-Result<Inputs> OpenInputs(const ExtractOptions& options) {
-  const ExtractSettings& settings = options.settings;
-  Inputs inputs;
-  ASSIGN_OR_RETURN(inputs.store, OpenStore(settings.output));
-  ASSIGN_OR_RETURN(inputs.dataset, Dataset::Open(settings.dataset));
-  ASSIGN_OR_RETURN(inputs.model, LoadModel(settings.model));
-  const Model& model = *inputs.model;
-  ASSIGN_OR_RETURN(inputs.max_tokens, ChooseMaxTokens(settings.max_tokens, model));
-  ASSIGN_OR_RETURN(inputs.hooks, SelectHooks(settings.hooks, settings.layers,
-                                             static_cast<int32_t>(model.layer_count)));
-  ASSIGN_OR_RETURN(inputs.format, FormatOf(model, inputs.hooks, options.dtype));
-  inputs.bytes_per_token = BytesPerToken(inputs.format);
-  SampleReaderOptions reader_options;
-  reader_options.max_tokens = inputs.max_tokens;
-  reader_options.overlong = options.overlong;
-  reader_options.vocabulary_size = model.vocabulary_size;
-  ASSIGN_OR_RETURN(inputs.reader, SampleReader::Create(settings.model, reader_options));
-  inputs.sample_count = inputs.dataset->record_count();
-  if (settings.max_samples > 0) {
-    inputs.sample_count = std::min(inputs.sample_count, settings.max_samples);
-  }
-  return inputs;
-}
-
-RunSpec SpecOf(const ExtractOptions& options, const Inputs& inputs, const std::string& compute) {
-  RunSpec spec;
-  const Model& model = *inputs.model;
-  spec.model = {.path = options.settings.model,
-                .architecture = model.architecture,
-                .layer_count = model.layer_count,
-                .hidden_size = model.hidden_size,
-                .config_fingerprint = model.config_fingerprint,
-                .weights_fingerprint = model.weights.Fingerprint()};
-  spec.dataset = {.path = options.settings.dataset,
-                  .fingerprint = inputs.dataset->fingerprint(),
-                  .sample_count = inputs.sample_count};
-  spec.prompts = {.fingerprint = inputs.reader->fingerprint(),
-                  .max_tokens = inputs.max_tokens,
-                  .overlong = options.settings.overlong};
-  for (const ShardHook& hook : inputs.format.hooks) spec.capture.hooks.push_back(hook.name);
-  spec.capture.dtype = std::string(DTypeName(options.dtype));
-  spec.capture.compute = compute;
-  spec.capture.engine = options.settings.engine;
-  spec.capture.batch_tokens = options.settings.batch_tokens;
-  spec.shard_bytes = options.shard_bytes;
-  spec.program_version = kVersion;
-  return spec;
-}
-
-// Which arithmetic: what was asked for, else what the run has, else what the processor does best.
-Result<std::string> ChooseCompute(Store& store, CpuCompute asked) {
-  if (asked == CpuCompute::kF32) return std::string("f32");
-  if (asked == CpuCompute::kBf16) return std::string("bf16");
-  const Result<Run> run = LoadRun(store);
-  if (!run.ok() && run.status().code() != Code::kNotFound) return run.status();
-  if (!run.ok()) return std::string(ProcessorHasBf16() ? "bf16" : "f32");
-  if (run->spec.capture.compute == "bf16" && !ProcessorHasBf16()) {
-    return FailedPrecondition(
-        "this run computes in bf16 and this processor has no bf16 arithmetic; say --compute bf16 "
-        "to emulate it, slowly");
-  }
-  return run->spec.capture.compute;
-}
-
 Heartbeat HeartbeatOf(const ExtractOptions& options, const std::string& session,
                       const Engine& engine, Clock& clock) {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
   Heartbeat heartbeat;
-  heartbeat.worker_id = options.settings.worker_id;
+  heartbeat.worker_id = options.worker_id;
   heartbeat.session = session;
   heartbeat.host = host;
   heartbeat.process_id = getpid();
@@ -166,8 +59,8 @@ Heartbeat HeartbeatOf(const ExtractOptions& options, const std::string& session,
 // Keeps the local mirror up to date; a mirror that cannot be written is reported once.
 class CheckpointMirror {
  public:
-  CheckpointMirror(const ExtractSettings& settings, const Progress& progress)
-      : settings_(settings), progress_(progress) {}
+  CheckpointMirror(const ExtractOptions& options, const Progress& progress)
+      : settings_(options.settings), worker_id_(options.worker_id), progress_(progress) {}
 
   // Writes if something was committed since the last time, or if `status` is new.
   void Write(const std::string& status, Reporter& reporter) {
@@ -177,7 +70,7 @@ class CheckpointMirror {
     last_status_ = status;
     last_commits_ = commits;
     Checkpoint checkpoint;
-    checkpoint.worker_id = settings_.worker_id;
+    checkpoint.worker_id = worker_id_;
     checkpoint.last_processed_sample_idx = progress_.last_sample_committed;
     checkpoint.total_samples_processed = progress_.samples_committed;
     checkpoint.total_shards = progress_.units_committed;
@@ -192,6 +85,7 @@ class CheckpointMirror {
 
  private:
   const ExtractSettings& settings_;
+  const int64_t worker_id_;
   const Progress& progress_;
   std::string last_status_;
   int64_t last_commits_ = 0;
@@ -207,8 +101,8 @@ Result<bool> HasExceptions(Store& store, const Run& run) {
   return summary.rejected_count > 0 || summary.quarantined_count > 0;
 }
 
-void SayWhatIsPlanned(Reporter& reporter, const ExtractOptions& options, const Inputs& inputs,
-                      const Run& run, const Engine& engine) {
+void SayWhatIsPlanned(Reporter& reporter, const ExtractOptions& options,
+                      const ExtractInputs& inputs, const Run& run, const Engine& engine) {
   reporter.Say(
       fmt::format("run {}: {} samples in {} units, {} hook points, {} a token; {} ({}, {})",
                   inputs.store->url(), FormatCount(run.spec.dataset.sample_count),
@@ -249,14 +143,127 @@ Result<int> Conclude(Store& store, const Run& run, Worker::Outcome outcome, Repo
   return static_cast<int>(kExitExceptions);
 }
 
-Result<int> Extract(const ExtractOptions& options) {
+// True if nothing is left to compute: then no weights need to be packed. Looks closer only if
+// somebody has seen the end before, so that it costs a worker of a running run one request.
+Result<bool> IsFinished(Store& store, const Run& run) {
+  if (!store.Stat(kManifestKey).ok()) return false;
+  const int64_t unit_count = run.plan.unit_count();
+  ASSIGN_OR_RETURN(std::vector<int64_t> units, ListUnits(store, kCommitsPrefix, unit_count));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> set_aside,
+                   ListUnits(store, kQuarantinePrefix, unit_count));
+  units.insert(units.end(), set_aside.begin(), set_aside.end());
+  std::sort(units.begin(), units.end());
+  units.erase(std::unique(units.begin(), units.end()), units.end());
+  return static_cast<int64_t>(units.size()) == unit_count;
+}
+
+// A number that no flag or variable gave: that of a TPU machine in its slice, else 0. Equal numbers
+// cost some claims that meet, nothing else.
+int64_t WorkerIdFromCloud(Cloud cloud) {
+  if (cloud != Cloud::kGce) return 0;
+  const Result<std::optional<int64_t>> number = TpuWorkerNumber(SendHttpRequest);
+  return number.ok() ? number->value_or(0) : 0;
+}
+
+// The folder of local copies, if one is asked for.
+struct LocalCopies {
+  std::unique_ptr<Store> folder;
+  std::unique_ptr<Spool> spool;
+};
+
+Result<LocalCopies> OpenLocalCopies(const ExtractSettings& settings, Store& run_store,
+                                    const Run& run,
+                                    const std::function<void(const std::string&)>& events) {
+  LocalCopies copies;
+  if (settings.keep_local.empty()) return copies;
+  ASSIGN_OR_RETURN(copies.folder, OpenStore(settings.keep_local));
+  copies.spool = std::make_unique<Spool>(
+      *copies.folder, Spool::Options{.delete_after_upload = settings.delete_local_after_upload},
+      events);
+  RETURN_IF_ERROR(copies.spool->Open(run_store, run.fingerprint));
+  return copies;
+}
+
+// A run that this worker has joined, and how it tells of its work.
+struct JoinedRun {
+  const ExtractOptions& options;
+  ExtractInputs& inputs;
+  const Run& run;
+  const std::string& compute;
+  StopRequest& stop;
+  Progress& progress;
+  Reporter& reporter;
+  CheckpointMirror& mirror;
+};
+
+// Loads the engine and works until the run is complete or the worker is stopped.
+Result<Worker::Outcome> Work(const JoinedRun& joined) {
+  const ExtractOptions& options = joined.options;
+  const ExtractSettings& settings = options.settings;
+  ExtractInputs& inputs = joined.inputs;
+  Reporter& reporter = joined.reporter;
+  Clock& clock = Clock::Real();
+  const auto events = [&](const std::string& text) { reporter.Event(text); };
+  ASSIGN_OR_RETURN(const LocalCopies copies,
+                   OpenLocalCopies(settings, *inputs.store, joined.run, events));
+  const CpuEngineOptions engine_options{
+      .compute = joined.compute == "bf16" ? CpuCompute::kBf16 : CpuCompute::kF32,
+      .threads = settings.threads,
+      .max_batch_tokens = settings.batch_tokens,
+      .stored_dtype = options.dtype};
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
+                   CreateCpuEngine(*inputs.model, inputs.hooks, engine_options));
+  SayWhatIsPlanned(reporter, options, inputs, joined.run, *engine);
+
+  const std::string session = RandomSessionId();
+  Ledger ledger(*inputs.store, clock, joined.run,
+                {.worker_id = options.worker_id,
+                 .session = session,
+                 .worker_count =
+                     settings.num_workers > 0 ? std::optional(settings.num_workers) : std::nullopt,
+                 .lease_ttl_ms = options.lease_ttl_ms});
+  Worker worker({.store = *inputs.store,
+                 .clock = clock,
+                 .run = joined.run,
+                 .ledger = ledger,
+                 .dataset = *inputs.dataset,
+                 .reader = *inputs.reader,
+                 .engine = *engine,
+                 .format = inputs.format,
+                 .heartbeat = HeartbeatOf(options, session, *engine, clock),
+                 .progress = joined.progress,
+                 .stop = joined.stop,
+                 .spool = copies.spool.get(),
+                 .report =
+                     [&] {
+                       reporter.Update();
+                       joined.mirror.Write("running", reporter);
+                     },
+                 .events = events},
+                {.arenas = settings.arenas,
+                 .stop_grace_ms = options.stop_grace_ms,
+                 .beat_interval_ms = BeatIntervalMs(options.lease_ttl_ms),
+                 .idle_poll_ms = std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000),
+                 .max_consecutive_failures = settings.max_failures_in_a_row});
+  const PreemptionWatch watch(
+      {.cloud = options.cloud},
+      [&](const std::string& notice) {
+        reporter.Event("pre-emption notice: " + notice + "; stopping as after SIGTERM");
+        raise(SIGTERM);
+      },
+      events);
+  return worker.Run();
+}
+
+Result<int> Extract(ExtractOptions options) {
   const ExtractSettings& settings = options.settings;
   Clock& clock = Clock::Real();
   const int64_t begin_ms = clock.MonotonicMs();
   static StopRequest stop;
   StopOnSignals(stop, options.stop_grace_ms);
+  options.worker_id = settings.worker_id ? *settings.worker_id : WorkerIdFromCloud(options.cloud);
 
-  ASSIGN_OR_RETURN(Inputs inputs, OpenInputs(options));
+  ASSIGN_OR_RETURN(ExtractInputs inputs, OpenInputs(options));
   ASSIGN_OR_RETURN(const std::string compute, ChooseCompute(*inputs.store, options.compute));
   const RunSpec wanted = SpecOf(options, inputs, compute);
   const int64_t unit_tokens = std::max<int64_t>(1, options.shard_bytes / inputs.bytes_per_token);
@@ -265,55 +272,23 @@ Result<int> Extract(const ExtractOptions& options) {
                                       unit_tokens);
                    }));
   inputs.format.run_fingerprint = run.fingerprint;
-  const CpuEngineOptions engine_options{
-      .compute = compute == "bf16" ? CpuCompute::kBf16 : CpuCompute::kF32,
-      .threads = settings.threads,
-      .max_batch_tokens = settings.batch_tokens,
-      .stored_dtype = options.dtype};
-  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
-                   CreateCpuEngine(*inputs.model, inputs.hooks, engine_options));
 
   Progress progress;
   Reporter reporter(clock, progress,
                     {.mode = settings.json    ? Reporter::Mode::kJson
                              : settings.quiet ? Reporter::Mode::kQuiet
                                               : Reporter::DefaultMode(),
-                     .worker_id = settings.worker_id,
+                     .worker_id = options.worker_id,
                      .unit_count = run.plan.unit_count(),
                      .bytes_per_token = inputs.bytes_per_token});
-  SayWhatIsPlanned(reporter, options, inputs, run, *engine);
-  CheckpointMirror mirror(settings, progress);
-  const std::string session = RandomSessionId();
-  Ledger ledger(*inputs.store, clock, run,
-                {.worker_id = settings.worker_id,
-                 .session = session,
-                 .worker_count =
-                     settings.num_workers > 0 ? std::optional(settings.num_workers) : std::nullopt,
-                 .lease_ttl_ms = options.lease_ttl_ms});
-  Worker worker({.store = *inputs.store,
-                 .clock = clock,
-                 .run = run,
-                 .ledger = ledger,
-                 .dataset = *inputs.dataset,
-                 .reader = *inputs.reader,
-                 .engine = *engine,
-                 .format = inputs.format,
-                 .heartbeat = HeartbeatOf(options, session, *engine, clock),
-                 .progress = progress,
-                 .stop = stop,
-                 .report =
-                     [&] {
-                       reporter.Update();
-                       mirror.Write("running", reporter);
-                     },
-                 .events = [&](const std::string& text) { reporter.Event(text); }},
-                {.arenas = settings.arenas,
-                 .stop_grace_ms = options.stop_grace_ms,
-                 .beat_interval_ms = std::clamp<int64_t>(options.lease_ttl_ms / 6, 10, 5'000),
-                 .idle_poll_ms = std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000)});
-  const Result<Worker::Outcome> outcome = worker.Run();
-  reporter.Finish();
-  reporter.Say(SummaryOf(progress, clock.MonotonicMs() - begin_ms));
+  CheckpointMirror mirror(options, progress);
+  ASSIGN_OR_RETURN(const bool finished, IsFinished(*inputs.store, run));
+  Result<Worker::Outcome> outcome = Worker::Outcome::kComplete;
+  if (!finished) {
+    outcome = Work({options, inputs, run, compute, stop, progress, reporter, mirror});
+    reporter.Finish();
+    reporter.Say(SummaryOf(progress, clock.MonotonicMs() - begin_ms));
+  }
   if (!outcome.ok()) {
     mirror.Write("failed", reporter);
     return outcome.status();
@@ -338,8 +313,7 @@ void AddExtractCommand(CLI::App& app, int& exit_status) {
     const Result<ExtractOptions> options =
         filled.ok() ? CheckExtractSettings(*settings) : Result<ExtractOptions>(filled);
     if (!options.ok()) {
-      ReportError(options.status());
-      exit_status = kExitUsage;
+      exit_status = ReportUsageError(options.status());
       return;
     }
     const Result<int> status = Extract(*options);

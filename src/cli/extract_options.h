@@ -8,8 +8,10 @@
 #include "base/dtype.h"
 #include "base/result.h"
 #include "cli/settings.h"
+#include "cli/store_settings.h"
 #include "dataset/sample_reader.h"
 #include "engine/cpu/cpu_engine.h"
+#include "extract/cloud_metadata.h"
 
 namespace thresher {
 
@@ -23,9 +25,9 @@ struct ExtractSettings {
   std::string dtype = "bf16";
   std::string compute = "auto";
   std::string engine = "cpu";
-  int64_t worker_id = 0;
-  int64_t num_workers = 0;  // 0: unknown
-  int64_t max_tokens = 0;   // 0: 2048, or the model's positions if there are fewer
+  std::optional<int64_t> worker_id;  // nothing: the cloud's number of this machine, or 0
+  int64_t num_workers = 0;           // 0: unknown
+  int64_t max_tokens = 0;            // 0: 2048, or the model's positions if there are fewer
   std::string overlong = "truncate";
   std::string shard_bytes = "1GB";
   int64_t max_samples = 0;  // 0: all
@@ -34,25 +36,37 @@ struct ExtractSettings {
   int64_t arenas = 2;
   std::string lease_ttl = "3m";
   std::string stop_grace = "25s";
+  int64_t max_failures_in_a_row = 3;
+  std::string preemption_notice = "auto";
+  std::string keep_local;
+  bool delete_local_after_upload = false;
   std::string checkpoint_dir = "checkpoints";
   bool no_checkpointing = false;
   bool quiet = false;
   bool json = false;
+  StoreSettings store;
 };
 
 // The same, checked and in the program's own terms.
 struct ExtractOptions {
-  ExtractSettings settings;
+  ExtractSettings settings;  // `output` as ResolveOutput gives it
   DType dtype = DType::kBf16;
   CpuCompute compute = CpuCompute::kAuto;
   Overlong overlong = Overlong::kTruncate;
   int64_t shard_bytes = 0;
   int64_t lease_ttl_ms = 0;
   int64_t stop_grace_ms = 0;
+  int64_t worker_id = 0;
+  Cloud cloud = Cloud::kNone;  // whose metadata server is asked
+  StoreOptions store;
 };
 
 // Registers every setting. `target` must outlive the returned object.
 void RegisterExtractSettings(Settings& settings, ExtractSettings& target);
+
+// Where the run is stored. `output` itself, unless the first users' variables send it to a bucket:
+// with UPLOAD_TO_GCS=true and GCS_BUCKET=B, a relative path P is gs://B/P.
+Result<std::string> ResolveOutput(const std::string& output);
 
 // Messages name the flag and what it takes.
 Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings);

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/run_folder.h"
+#include "cli/store_settings.h"
 #include "extract/run_store.h"
 #include "monitor/run_summary.h"
 #include "shard/safetensors.h"
@@ -27,6 +28,7 @@ constexpr const char* kExamples = R"(Examples:
   thresher inspect runs/first
   thresher inspect runs/first --all
   thresher inspect runs/first/tpu_0/unit-000000-e1-5f0c.safetensors
+  thresher inspect s3://bucket/second --store-anonymous
   thresher inspect model.safetensors --json
 
 Of a run: what it computes and how much of it is there, statistics of each hook point over all
@@ -184,8 +186,9 @@ Json RunJson(const Store& store, const Run& run, const RunSummary& summary) {
   return json;
 }
 
-Status InspectRun(const InspectSettings& settings) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenRunFolder(settings.target));
+Status InspectRun(const InspectSettings& settings, const StoreOptions& store_options) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store,
+                   OpenRunFolder(settings.target, store_options));
   ASSIGN_OR_RETURN(const Run run, LoadRun(*store));
   ASSIGN_OR_RETURN(const RunSummary summary, SummariseRun(*store, run));
   if (settings.json) {
@@ -347,7 +350,7 @@ Json FileJson(const std::string& name, const FileContent& content) {
   return json;
 }
 
-Status InspectFile(const InspectSettings& settings) {
+Status InspectFile(const InspectSettings& settings, const StoreOptions& store_options) {
   // The object's folder and its name in it.
   const size_t slash = settings.target.rfind('/');
   const std::string key =
@@ -355,7 +358,7 @@ Status InspectFile(const InspectSettings& settings) {
   const std::string folder = slash == std::string::npos ? "."
                              : slash == 0               ? "/"
                                                         : settings.target.substr(0, slash);
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(folder));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(folder, store_options));
   const Result<FileContent> content = ReadFile(*store, key);
   if (!content.ok()) return content.status().WithContext(settings.target);
   if (settings.json) {
@@ -375,10 +378,17 @@ void AddInspectCommand(CLI::App& app, int& exit_status) {
       ->required();
   command->add_flag("--all", settings->all, "Leave nothing out of long lists");
   command->add_flag("--json", settings->json, "One JSON object on the standard output");
-  command->footer(kExamples);
-  command->callback([settings, &exit_status] {
+  auto store_flags = std::make_shared<StoreFlags>(*command);
+  command->footer(kExamples + std::string("\n\n") + kStoreAddresses);
+  command->callback([settings, store_flags, &exit_status] {
+    const Result<StoreOptions> store_options = store_flags->Options();
+    if (!store_options.ok()) {
+      exit_status = ReportUsageError(store_options.status());
+      return;
+    }
     const bool is_file = settings->target.ends_with(".safetensors");
-    const Status status = is_file ? InspectFile(*settings) : InspectRun(*settings);
+    const Status status =
+        is_file ? InspectFile(*settings, *store_options) : InspectRun(*settings, *store_options);
     exit_status = status.ok() ? kExitComplete : ReportError(status);
   });
 }

@@ -12,6 +12,11 @@ int ReportError(const Status& status) {
   return kExitError;
 }
 
+int ReportUsageError(const Status& status) {
+  ReportError(status);
+  return kExitUsage;
+}
+
 namespace {
 
 int Main(int argc, char** argv) {
@@ -28,6 +33,8 @@ int Main(int argc, char** argv) {
   AddStatusCommand(app, exit_status);
   AddVerifyCommand(app, exit_status);
   AddInspectCommand(app, exit_status);
+  AddDoctorCommand(app, exit_status);
+  AddCleanCommand(app, exit_status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -79,18 +79,20 @@ void Reporter::PrintLine() {
 }
 
 void Reporter::PrintJson() {
-  const nlohmann::ordered_json line = {{"event", "progress"},
-                                       {"worker", options_.worker_id},
-                                       {"units_done", progress_.run_units_finished.load()},
-                                       {"unit_count", options_.unit_count},
-                                       {"units_committed", progress_.units_committed.load()},
-                                       {"samples_committed", progress_.samples_committed.load()},
-                                       {"tokens_computed", progress_.tokens_computed.load()},
-                                       {"tokens_committed", progress_.tokens_committed.load()},
-                                       {"bytes_committed", progress_.bytes_committed.load()},
-                                       {"tokens_per_second", tokens_.PerSecond()},
-                                       {"engine_busy_ms", progress_.engine_busy_us / 1000},
-                                       {"engine_wait_ms", progress_.engine_wait_ms.load()}};
+  const nlohmann::ordered_json line = {
+      {"event", "progress"},
+      {"worker", options_.worker_id},
+      {"units_done", progress_.run_units_finished.load()},
+      {"unit_count", options_.unit_count},
+      {"units_committed", progress_.units_committed.load()},
+      {"samples_committed", progress_.samples_committed.load()},
+      {"tokens_computed", progress_.tokens_computed.load()},
+      {"tokens_committed", progress_.tokens_committed.load()},
+      {"bytes_committed", progress_.bytes_committed.load()},
+      {"tokens_per_second", tokens_.PerSecond()},
+      {"engine_busy_ms", progress_.engine_busy_us / 1000},
+      {"engine_wait_ms", progress_.engine_wait_us() / 1000},
+      {"upload_wait_ms", progress_.engine_wait_for_arena_us / 1000}};
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
 }

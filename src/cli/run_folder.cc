@@ -4,8 +4,8 @@
 
 namespace thresher {
 
-Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(url));
+Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url, const StoreOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(url, options));
   const Result<ObjectInfo> spec = store->Stat(kRunKey);
   if (spec.ok()) return store;
   if (spec.status().code() != Code::kNotFound) {

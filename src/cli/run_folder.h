@@ -11,7 +11,7 @@ namespace thresher {
 
 // Opens the folder of an existing run. kNotFound, saying what a run's folder looks like, if `url`
 // holds none.
-Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url);
+Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url, const StoreOptions& options);
 
 }  // namespace thresher
 

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <utility>
 
+#include "base/check.h"
+
 namespace thresher {
 namespace {
 
@@ -36,10 +38,17 @@ Status Give(CLI::Option* option, const std::vector<std::string>& values,
 CLI::Option* Settings::Register(const std::string& name, CLI::Option* option,
                                 const std::vector<std::string>& aliases) {
   const std::string key = name.substr(2);
-  std::vector<std::string> variables = {VariableName(key)};
-  variables.insert(variables.end(), aliases.begin(), aliases.end());
+  std::vector<Variable> variables = {{VariableName(key), ""}};
+  for (const std::string& alias : aliases) variables.push_back({alias, ""});
   settings_.push_back({key, option, std::move(variables)});
   return option;
+}
+
+void Settings::AddVariable(const std::string& name, const Variable& variable) {
+  const auto setting = std::find_if(settings_.begin(), settings_.end(),
+                                    [&](const Setting& s) { return "--" + s.key == name; });
+  THRESHER_CHECK(setting != settings_.end());
+  setting->variables.push_back(variable);
 }
 
 Status Settings::FillFrom(const std::string& config_path) {
@@ -50,10 +59,11 @@ Status Settings::FillFrom(const std::string& config_path) {
 Status Settings::FillFromEnvironment() {
   for (const Setting& setting : settings_) {
     if (setting.option->count() > 0) continue;
-    for (const std::string& variable : setting.variables) {
-      const char* value = std::getenv(variable.c_str());
+    for (const Variable& variable : setting.variables) {
+      const char* value = std::getenv(variable.name.c_str());
       if (!value || !*value) continue;
-      RETURN_IF_ERROR(Give(setting.option, {value}, "environment variable " + variable));
+      RETURN_IF_ERROR(
+          Give(setting.option, {value + variable.unit}, "environment variable " + variable.name));
       break;
     }
   }

@@ -26,6 +26,14 @@ class Settings {
     return Register(name, app_.add_flag(name, target, help), {});
   }
 
+  // One more environment variable of a setting, read after those that it has. Its value is a
+  // number of `unit`s: SHARD_SIZE_GB=2 is "2GB".
+  struct Variable {
+    std::string name;
+    std::string unit;  // empty: the value as it is
+  };
+  void AddVariable(const std::string& name, const Variable& variable);
+
   // Call after the command line was parsed: fills what no flag gave from the environment, then from
   // the TOML file unless `config_path` is empty. Errors name the variable, or file and key.
   Status FillFrom(const std::string& config_path);
@@ -34,7 +42,7 @@ class Settings {
   struct Setting {
     std::string key;  // without the dashes in front
     CLI::Option* option;
-    std::vector<std::string> variables;
+    std::vector<Variable> variables;
   };
 
   CLI::Option* Register(const std::string& name, CLI::Option* option,

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/run_folder.h"
+#include "cli/store_settings.h"
 #include "monitor/run_status.h"
 
 namespace thresher {
@@ -20,7 +21,8 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kExamples = R"(Examples:
   thresher status runs/first
-  thresher status file:///data/run7 --json
+  thresher status gs://bucket/run7 --json
+  thresher status s3://bucket/run7 --store-endpoint http://127.0.0.1:9000
   thresher status runs/first --lease-ttl 30s    (what the workers were started with)
 
 Reads only the run's folder; writes nothing. "running": units are missing and a worker has given a
@@ -203,9 +205,9 @@ void PrintJson(const RunStatus& status) {
   std::printf("%s\n", json.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
-Result<int> ShowStatus(const StatusSettings& settings) {
+Result<int> ShowStatus(const StatusSettings& settings, const StoreOptions& store_options) {
   ASSIGN_OR_RETURN(const int64_t lease_ttl_ms, ParseDurationMs(settings.lease_ttl));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenRunFolder(settings.url));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenRunFolder(settings.url, store_options));
   ASSIGN_OR_RETURN(
       const RunStatus status,
       ReadRunStatus(*store, {.lease_ttl_ms = lease_ttl_ms, .now_unix_ms = Clock::Real().UnixMs()}));
@@ -227,9 +229,15 @@ void AddStatusCommand(CLI::App& app, int& exit_status) {
                       "Without a heartbeat for so long, a worker counts as lost [3m]");
   command->add_flag("--all", settings->all, "Every worker and every problem");
   command->add_flag("--json", settings->json, "One JSON object on the standard output");
-  command->footer(kExamples);
-  command->callback([settings, &exit_status] {
-    const Result<int> status = ShowStatus(*settings);
+  auto store_flags = std::make_shared<StoreFlags>(*command);
+  command->footer(kExamples + std::string("\n\n") + kStoreAddresses);
+  command->callback([settings, store_flags, &exit_status] {
+    const Result<StoreOptions> store_options = store_flags->Options();
+    if (!store_options.ok()) {
+      exit_status = ReportUsageError(store_options.status());
+      return;
+    }
+    const Result<int> status = ShowStatus(*settings, *store_options);
     exit_status = status.ok() ? *status : ReportError(status.status());
   });
 }

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/reporter.h"
 #include "cli/run_folder.h"
+#include "cli/store_settings.h"
 #include "extract/progress.h"
 #include "verify/verify_run.h"
 
@@ -22,7 +23,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* kExamples = R"(Examples:
   thresher verify runs/first
   thresher verify runs/first --recompute 0 --quiet
-  thresher verify file:///data/run7 --dataset tasks.jsonl --model Qwen2.5-0.5B --recompute 0.1
+  thresher verify gs://bucket/run7 --dataset tasks.jsonl --model Qwen2.5-0.5B --recompute 0.1
 
 Checks run.json, the plan and every commit; every byte of every shard against its checksums; that
 each sample is stored exactly once, or rejected, or part of a unit that was set aside; that rows
@@ -227,8 +228,8 @@ Json SummaryJson(const VerifyReport& report) {
           {"worst_error_where", report.recomputed.worst_where}};
 }
 
-Result<int> Verify(const VerifySettings& settings) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenRunFolder(settings.url));
+Result<int> Verify(const VerifySettings& settings, const StoreOptions& store_options) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenRunFolder(settings.url, store_options));
   VerifyDisplay display(Clock::Real(), settings.json    ? Reporter::Mode::kJson
                                        : settings.quiet ? Reporter::Mode::kQuiet
                                                         : Reporter::DefaultMode());
@@ -267,9 +268,15 @@ void AddVerifyCommand(CLI::App& app, int& exit_status) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--quiet", settings->quiet, "Only damage, warnings and the summary");
   command->add_flag("--json", settings->json, "JSON lines on the standard output");
-  command->footer(kExamples);
-  command->callback([settings, &exit_status] {
-    const Result<int> status = Verify(*settings);
+  auto store_flags = std::make_shared<StoreFlags>(*command);
+  command->footer(kExamples + std::string("\n\n") + kStoreAddresses);
+  command->callback([settings, store_flags, &exit_status] {
+    const Result<StoreOptions> store_options = store_flags->Options();
+    if (!store_options.ok()) {
+      exit_status = ReportUsageError(store_options.status());
+      return;
+    }
+    const Result<int> status = Verify(*settings, *store_options);
     exit_status = status.ok() ? *status : ReportError(status.status());
   });
 }

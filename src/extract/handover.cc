@@ -11,12 +11,11 @@
 #include "work/keys.h"
 
 namespace thresher {
-namespace {
 
-Result<int64_t> LoadOne(Store& store, const std::string& key, const ShardFormat& format,
-                        const UnitJob& job, ShardBuilder& builder) {
-  ASSIGN_OR_RETURN(const std::string text, store.GetText(key));
-  ASSIGN_OR_RETURN(const Commit record, Commit::FromText(text, key));
+Result<int64_t> LoadRows(Store& store, const std::string& record_key, const ShardFormat& format,
+                         const UnitJob& job, ShardBuilder& builder) {
+  ASSIGN_OR_RETURN(const std::string text, store.GetText(record_key));
+  ASSIGN_OR_RETURN(const Commit record, Commit::FromText(text, record_key));
   const int64_t sequences = record.sequence_count;
   const bool ends_with_a_batch =
       std::any_of(job.batches.begin(), job.batches.end(),
@@ -45,8 +44,6 @@ Result<int64_t> LoadOne(Store& store, const std::string& key, const ShardFormat&
   return prefix.DescribeContent().checksum == record.checksum ? sequences : 0;
 }
 
-}  // namespace
-
 Status SaveHandover(Store& store, const ShardFormat& format, const UnitJob& job,
                     const ShardBuilder& builder, int64_t sequence_count) {
   const UnitJob prefix_job = PrefixOf(job, sequence_count);
@@ -69,7 +66,7 @@ Result<int64_t> LoadHandover(Store& store, const ShardFormat& format, const Unit
   int64_t best = 0;
   for (const ObjectInfo& object : objects) {
     if (!object.key.ends_with(".json")) continue;
-    const Result<int64_t> sequences = LoadOne(store, object.key, format, job, builder);
+    const Result<int64_t> sequences = LoadRows(store, object.key, format, job, builder);
     // A broken handover costs work and nothing else.
     if (sequences.ok()) best = std::max(best, *sequences);
   }

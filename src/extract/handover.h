@@ -2,6 +2,7 @@
 #define THRESHER_EXTRACT_HANDOVER_H_
 
 #include <cstdint>
+#include <string>
 
 #include "base/result.h"
 #include "extract/shard_builder.h"
@@ -24,6 +25,13 @@ Status SaveHandover(Store& store, const ShardFormat& format, const UnitJob& job,
 // sequences that are now there; 0 if there is no handover, or none that is whole and fits.
 Result<int64_t> LoadHandover(Store& store, const ShardFormat& format, const UnitJob& job,
                              ShardBuilder& builder);
+
+// Copies the rows of one stored shard into `builder`: the first sequences of the job's unit, or all
+// of them, described by the record (a Commit) of that name. The number of sequences that are now
+// there; 0 if the shard is of another run or unit, or its bytes are not those that the record and
+// the job say. Takes the shard's size of memory until it returns. Errors: those of the store.
+Result<int64_t> LoadRows(Store& store, const std::string& record_key, const ShardFormat& format,
+                         const UnitJob& job, ShardBuilder& builder);
 
 // Deletes every handover of the unit.
 Status DeleteHandovers(Store& store, int64_t unit);

@@ -29,6 +29,22 @@ std::vector<int64_t> Progress::UnitsHeld() const {
   return units_held_;
 }
 
+void Progress::Describe(Heartbeat& heartbeat) const {
+  heartbeat.units_held = UnitsHeld();
+  heartbeat.units_committed = units_committed;
+  heartbeat.units_duplicate = units_duplicate;
+  heartbeat.samples_committed = samples_committed;
+  heartbeat.tokens_committed = tokens_committed;
+  heartbeat.bytes_committed = bytes_committed;
+  heartbeat.tokens_computed = tokens_computed;
+  const int64_t elapsed_us = engine_busy_us + engine_wait_us();
+  if (elapsed_us > 0) {
+    heartbeat.tokens_per_second =
+        1e6 * static_cast<double>(heartbeat.tokens_computed) / static_cast<double>(elapsed_us);
+  }
+  heartbeat.last_error = LastError();
+}
+
 void RateMeter::Add(int64_t now_ms, int64_t count) {
   points_.push_back({now_ms, count});
   // The oldest point that is kept is the last one at or before the window's begin.

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "work/records.h"
+
 namespace thresher {
 
 // What a worker has done so far: written by the pipeline's threads, read by those who show it.
@@ -23,11 +25,18 @@ struct Progress {
   std::atomic<int64_t> tokens_computed{0};
   std::atomic<int64_t> last_sample_committed{-1};
   std::atomic<int64_t> run_units_finished{0};  // by all workers, as last seen
-  std::atomic<int64_t> engine_wait_ms{0};      // time the engine waited for a unit or an arena
+  std::atomic<int64_t> units_adopted{0};       // not computed: found in the local spool
+  std::atomic<int64_t> engine_wait_for_unit_us{0};
+  std::atomic<int64_t> engine_wait_for_arena_us{0};  // all were being sealed or uploaded
   std::atomic<int64_t> engine_busy_us{0};
 
   void SetLastError(const std::string& error);
   std::string LastError() const;
+
+  int64_t engine_wait_us() const { return engine_wait_for_unit_us + engine_wait_for_arena_us; }
+
+  // Fills in what a heartbeat says of a worker's progress.
+  void Describe(Heartbeat& heartbeat) const;
 
   // Units in hand, for the heartbeat.
   void Hold(int64_t unit);

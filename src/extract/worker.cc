@@ -11,27 +11,16 @@
 #include <vector>
 
 #include "base/bounded_queue.h"
-#include "base/check.h"
 #include "extract/arena.h"
 #include "extract/handover.h"
+#include "extract/retry.h"
+#include "extract/unit_in_flight.h"
 #include "extract/unit_job.h"
+#include "extract/uploader.h"
 #include "work/keys.h"
 
 namespace thresher {
 namespace {
-
-// A unit on its way through the pipeline; one thread holds it at a time, except that the engine
-// fills rows while the sealer absorbs earlier ones.
-struct UnitInFlight {
-  explicit UnitInFlight(UnitJob unit_job) : job(std::move(unit_job)) {}
-
-  UnitJob job;
-  std::optional<ShardBuilder> builder;
-  ArenaRing::Lease arena{nullptr, ArenaRing::Releaser(nullptr)};
-
-  Ledger::Claimed claimed() const { return {job.unit, job.epoch}; }
-};
-using UnitPointer = std::shared_ptr<UnitInFlight>;
 
 enum class SealStep { kRows, kComplete, kHandOver };
 
@@ -48,26 +37,21 @@ struct UploadRequest {
   std::optional<int64_t> hand_over_sequences;  // nothing: the whole unit
 };
 
-// A store call that may succeed when tried again is tried again, with growing pauses.
-Status WithRetries(Clock& clock, const std::function<Status()>& call) {
-  constexpr int kAttempts = 5;
-  int64_t pause_ms = 200;
-  Status status;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    status = call();
-    if (status.ok() || status.code() != Code::kUnavailable) return status;
-    if (attempt + 1 < kAttempts) clock.SleepMs(pause_ms);
-    pause_ms *= 3;
-  }
-  return status;
-}
-
 }  // namespace
 
 class Worker::Pipeline {
  public:
   Pipeline(Parts& parts, const Options& options)
-      : p_(parts), options_(options), ring_(options.arenas) {}
+      : p_(parts),
+        options_(options),
+        uploader_({.store = parts.store,
+                   .clock = parts.clock,
+                   .ledger = parts.ledger,
+                   .format = parts.format,
+                   .progress = parts.progress,
+                   .spool = parts.spool,
+                   .events = parts.events}),
+        ring_(options.arenas) {}
 
   Result<Outcome> Run();
 
@@ -77,15 +61,12 @@ class Worker::Pipeline {
   std::optional<Ledger::Claimed> ClaimOrWait();
   void RunEngine();
   void Compute(const UnitPointer& unit);
+  int64_t SequencesLeftByOthers(UnitInFlight& unit);
   Status ForwardBatch(UnitInFlight& unit, const BatchRange& batch);
   bool WorthFinishing(const UnitInFlight& unit, size_t next_batch) const;
   void WaitWhileHeartbeatIsStale();
   void Seal();
   void Upload();
-  Status UploadUnit(UnitInFlight& unit);
-  Status HandOver(UnitInFlight& unit, int64_t sequences);
-  Status CheckUploaded(const Commit& commit);
-  void CountCommit(const Commit& commit);
   void BeatUntilDone();
   Status Beat(const char* state);
 
@@ -101,6 +82,7 @@ class Worker::Pipeline {
 
   Parts& p_;
   const Options& options_;
+  Uploader uploader_;
   ArenaRing ring_;
   BoundedQueue<UnitPointer> fed_{1};
   BoundedQueue<SealRequest> filled_{64};
@@ -110,8 +92,8 @@ class Worker::Pipeline {
   std::atomic<bool> complete_{false};
   std::atomic<int64_t> units_ended_{0};  // of ours, whatever came of them
   std::atomic<int64_t> consecutive_failures_{0};
-  std::atomic<int64_t> batch_us_{0};  // moving mean of a forward pass
-  std::atomic<int64_t> upload_bytes_per_ms_{200'000};
+  std::atomic<int64_t> batch_us_{0};         // moving mean of a forward pass
+  std::atomic<int64_t> bytes_to_upload_{0};  // of units that are computed
   std::atomic<int64_t> stop_seen_ms_{-1};
   std::mutex error_mutex_;
   Status last_error_;
@@ -123,7 +105,7 @@ class Worker::Pipeline {
 Result<Worker::Outcome> Worker::Run() { return Pipeline(parts_, options_).Run(); }
 
 Result<Worker::Outcome> Worker::Pipeline::Run() {
-  RETURN_IF_ERROR(WithRetries(p_.clock, [&] {
+  RETURN_IF_ERROR(WithRetries(p_.clock, RetryPolicy(), [&] {
                     return Beat("running");
                   }).WithContext("writing the first heartbeat"));
   std::thread beat([&] { BeatUntilDone(); });
@@ -209,9 +191,9 @@ bool Worker::Pipeline::FeedOne(const Ledger::Claimed& claimed) {
 
 void Worker::Pipeline::RunEngine() {
   while (true) {
-    const int64_t wait_begin_ms = p_.clock.MonotonicMs();
+    const int64_t wait_begin_us = p_.clock.MonotonicUs();
     std::optional<UnitPointer> unit = fed_.Pop();
-    p_.progress.engine_wait_ms += p_.clock.MonotonicMs() - wait_begin_ms;
+    p_.progress.engine_wait_for_unit_us += p_.clock.MonotonicUs() - wait_begin_us;
     if (!unit) return;
     if (Stopping()) {
       FailUnit(**unit, LeaseEnd::kReleased, Cancelled("the worker stopped before it began"));
@@ -224,18 +206,14 @@ void Worker::Pipeline::RunEngine() {
 void Worker::Pipeline::Compute(const UnitPointer& unit) {
   const UnitJob& job = unit->job;
   unit->builder.emplace(p_.format, job);
-  const int64_t wait_begin_ms = p_.clock.MonotonicMs();
+  const int64_t wait_begin_us = p_.clock.MonotonicUs();
   Result<ArenaRing::Lease> arena = ring_.Acquire(unit->builder->file_bytes());
-  p_.progress.engine_wait_ms += p_.clock.MonotonicMs() - wait_begin_ms;
+  p_.progress.engine_wait_for_arena_us += p_.clock.MonotonicUs() - wait_begin_us;
   if (!arena.ok()) return FailUnit(*unit, LeaseEnd::kReleased, arena.status());
   unit->arena = *std::move(arena);
   unit->builder->SetMemory(unit->arena->data());
 
-  int64_t sequences_done = 0;
-  if (job.epoch > 1) {
-    const Result<int64_t> handed_over = LoadHandover(p_.store, p_.format, job, *unit->builder);
-    if (handed_over.ok()) sequences_done = *handed_over;
-  }
+  const int64_t sequences_done = SequencesLeftByOthers(*unit);
   for (size_t i = 0; i < job.batches.size(); ++i) {
     const BatchRange& batch = job.batches[i];
     if (batch.end_sequence > sequences_done) {
@@ -250,7 +228,22 @@ void Worker::Pipeline::Compute(const UnitPointer& unit) {
     const int64_t end_row = job.sequence_offsets[static_cast<size_t>(batch.end_sequence)];
     filled_.Push({unit, SealStep::kRows, end_row, batch.end_sequence});
   }
+  bytes_to_upload_ += unit->builder->file_bytes();
   filled_.Push({unit, SealStep::kComplete, job.token_count(), job.sequence_count()});
+}
+
+// Takes over what an earlier session has left of the unit: a whole shard that it could not upload,
+// or what it handed over. The number of sequences that need not be computed.
+int64_t Worker::Pipeline::SequencesLeftByOthers(UnitInFlight& unit) {
+  const int64_t spooled = p_.spool ? p_.spool->Load(p_.format, unit.job, *unit.builder) : 0;
+  if (spooled > 0) {
+    ++p_.progress.units_adopted;
+    p_.events(UnitName(unit.job.unit) + ": an earlier upload failed; its local copy is used");
+    return spooled;
+  }
+  if (unit.job.epoch == 1) return 0;
+  const Result<int64_t> handed_over = LoadHandover(p_.store, p_.format, unit.job, *unit.builder);
+  return handed_over.ok() ? *handed_over : 0;
 }
 
 Status Worker::Pipeline::ForwardBatch(UnitInFlight& unit, const BatchRange& batch) {
@@ -282,7 +275,8 @@ bool Worker::Pipeline::WorthFinishing(const UnitInFlight& unit, size_t next_batc
   const int64_t seen_ms = stop_seen_ms_ >= 0 ? stop_seen_ms_.load() : p_.clock.MonotonicMs();
   const int64_t elapsed_ms = p_.clock.MonotonicMs() - seen_ms;
   const auto remaining = static_cast<int64_t>(unit.job.batches.size() - next_batch);
-  const int64_t upload_ms = unit.builder->file_bytes() / upload_bytes_per_ms_;
+  const int64_t upload_ms =
+      uploader_.EstimatedUploadMs(bytes_to_upload_ + unit.builder->file_bytes());
   constexpr int64_t kReserveMs = 2'000;
   return elapsed_ms + remaining * batch_us_ / 1000 + upload_ms + kReserveMs <
          options_.stop_grace_ms;
@@ -322,70 +316,21 @@ void Worker::Pipeline::Upload() {
   while (std::optional<UploadRequest> request = sealed_.Pop()) {
     UnitInFlight& unit = *request->unit;
     const Status status = request->hand_over_sequences
-                              ? HandOver(unit, *request->hand_over_sequences)
-                              : UploadUnit(unit);
-    if (!status.ok()) {
-      // The store's fault, not the unit's: it stays open for others and does not count as poison.
-      FailUnit(unit, LeaseEnd::kReleased, status);
+                              ? uploader_.HandOver(unit, *request->hand_over_sequences)
+                              : uploader_.Finish(unit);
+    if (!request->hand_over_sequences) bytes_to_upload_ -= unit.builder->file_bytes();
+    if (status.ok()) {
+      ++units_ended_;
+      if (!request->hand_over_sequences) consecutive_failures_ = 0;
+      continue;
     }
-    ++units_ended_;
+    // The store's fault, not the unit's: it stays open for others and does not count as poison.
+    FailUnit(unit, LeaseEnd::kReleased, status);
+    p_.events(UnitName(unit.job.unit) +
+              " stays open, for this worker and others. If uploads go on failing, ask \"thresher "
+              "doctor " +
+              p_.store.url() + "\" what is wrong with the store");
   }
-}
-
-Status Worker::Pipeline::UploadUnit(UnitInFlight& unit) {
-  Commit commit = unit.builder->DescribeContent();
-  commit.worker_id = p_.ledger.options().worker_id;
-  commit.session = p_.ledger.options().session;
-  commit.shard = ShardKey(commit.worker_id, commit.unit, commit.epoch, commit.session);
-  const int64_t begin_ms = p_.clock.MonotonicMs();
-  RETURN_IF_ERROR(WithRetries(p_.clock, [&] {
-                    return p_.store.Put(commit.shard, unit.builder->file());
-                  }).WithContext("uploading " + commit.shard));
-  const int64_t took_ms = std::max<int64_t>(1, p_.clock.MonotonicMs() - begin_ms);
-  upload_bytes_per_ms_ = std::max<int64_t>(1, commit.bytes / took_ms);
-  RETURN_IF_ERROR(WithRetries(p_.clock, [&] { return CheckUploaded(commit); }));
-  commit.committed_unix_ms = p_.clock.UnixMs();
-  Ledger::CommitOutcome outcome{};
-  RETURN_IF_ERROR(WithRetries(p_.clock, [&] {
-    Result<Ledger::CommitOutcome> result = p_.ledger.CommitUnit(commit);
-    if (result.ok()) outcome = *result;
-    return result.status();
-  }));
-  consecutive_failures_ = 0;
-  p_.progress.LetGo(commit.unit);
-  if (outcome == Ledger::CommitOutcome::kDuplicate) {
-    ++p_.progress.units_duplicate;
-    return p_.store.Delete(commit.shard);
-  }
-  CountCommit(commit);
-  return unit.job.epoch > 1 ? DeleteHandovers(p_.store, commit.unit) : OkStatus();
-}
-
-Status Worker::Pipeline::CheckUploaded(const Commit& commit) {
-  ASSIGN_OR_RETURN(const ObjectInfo info, p_.store.Stat(commit.shard));
-  if (info.bytes == commit.bytes) return OkStatus();
-  return DataLoss(commit.shard + ": uploaded " + std::to_string(commit.bytes) +
-                  " bytes, the store has " + std::to_string(info.bytes));
-}
-
-void Worker::Pipeline::CountCommit(const Commit& commit) {
-  ++p_.progress.units_committed;
-  ++p_.progress.run_units_finished;
-  p_.progress.samples_committed += commit.sample_count;
-  p_.progress.samples_rejected += static_cast<int64_t>(commit.rejected.size());
-  p_.progress.tokens_committed += commit.token_count;
-  p_.progress.bytes_committed += commit.bytes;
-  p_.progress.last_sample_committed = commit.first_sample + commit.sample_count - 1;
-}
-
-Status Worker::Pipeline::HandOver(UnitInFlight& unit, int64_t sequences) {
-  if (sequences > 0) {
-    RETURN_IF_ERROR(SaveHandover(p_.store, p_.format, unit.job, *unit.builder, sequences)
-                        .WithContext("handing over " + UnitName(unit.job.unit)));
-    ++p_.progress.units_handed_over;
-  }
-  p_.progress.LetGo(unit.job.unit);
-  return p_.ledger.EndClaim(unit.claimed(), LeaseEnd::kReleased, "the worker was asked to stop");
 }
 
 // --- failures ---
@@ -399,7 +344,10 @@ void Worker::Pipeline::FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& 
   p_.progress.SetLastError(status.message());
   p_.events(UnitName(unit.job.unit) + " failed: " + status.message());
   ++units_ended_;
-  if (++consecutive_failures_ >= options_.max_consecutive_failures) GiveUp(status);
+  const int64_t failures = ++consecutive_failures_;
+  if (failures < options_.max_consecutive_failures) return;
+  GiveUp(status.WithContext("giving up after " + std::to_string(failures) +
+                            " failed units in a row (--max-failures-in-a-row); the last"));
 }
 
 void Worker::Pipeline::GiveUp(const Status& status) {
@@ -435,19 +383,7 @@ Status Worker::Pipeline::Beat(const char* state) {
   Heartbeat heartbeat = p_.heartbeat;
   heartbeat.state = state;
   heartbeat.updated_unix_ms = p_.clock.UnixMs();
-  heartbeat.units_held = p_.progress.UnitsHeld();
-  heartbeat.units_committed = p_.progress.units_committed;
-  heartbeat.units_duplicate = p_.progress.units_duplicate;
-  heartbeat.samples_committed = p_.progress.samples_committed;
-  heartbeat.tokens_committed = p_.progress.tokens_committed;
-  heartbeat.bytes_committed = p_.progress.bytes_committed;
-  heartbeat.tokens_computed = p_.progress.tokens_computed;
-  const int64_t busy_ms = p_.progress.engine_busy_us / 1000 + p_.progress.engine_wait_ms;
-  if (busy_ms > 0) {
-    heartbeat.tokens_per_second =
-        1000.0 * static_cast<double>(heartbeat.tokens_computed) / static_cast<double>(busy_ms);
-  }
-  heartbeat.last_error = p_.progress.LastError();
+  p_.progress.Describe(heartbeat);
   return p_.ledger.Beat(heartbeat);
 }
 

@@ -1,6 +1,7 @@
 #ifndef THRESHER_EXTRACT_WORKER_H_
 #define THRESHER_EXTRACT_WORKER_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,7 @@
 #include "extract/progress.h"
 #include "extract/run_store.h"
 #include "extract/shard_builder.h"
+#include "extract/spool.h"
 #include "store/store.h"
 
 namespace thresher {
@@ -28,6 +30,12 @@ class StopRequest {
  private:
   std::atomic<bool> requested_{false};
 };
+
+// How often a worker with this time to live shows that it is alive: often enough to miss several
+// heartbeats before others take its units, and seldom enough for a store with 10,000 workers.
+inline int64_t BeatIntervalMs(int64_t lease_ttl_ms) {
+  return std::clamp<int64_t>(lease_ttl_ms / 12, 10, 15'000);
+}
 
 // One worker of a run: claims units and produces them until none is left. Its threads are a
 // pipeline with bounded queues between:
@@ -44,9 +52,9 @@ class Worker {
     // After a stop request a unit is finished only if that fits into the grace period; otherwise
     // what is done is handed over.
     int64_t stop_grace_ms = 25'000;
-    int64_t beat_interval_ms = 5'000;
+    int64_t beat_interval_ms = 15'000;
     int64_t idle_poll_ms = 1'000;
-    int64_t max_consecutive_failures = 3;
+    int64_t max_consecutive_failures = 3;  // of units; then the worker gives up
   };
 
   enum class Outcome {
@@ -69,6 +77,7 @@ class Worker {
     Heartbeat heartbeat;
     Progress& progress;
     StopRequest& stop;
+    Spool* spool = nullptr;  // null: no local copies
     std::function<void()> report;
     std::function<void(const std::string&)> events;
   };

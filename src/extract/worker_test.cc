@@ -5,186 +5,20 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <map>
+#include <algorithm>
+#include <atomic>
 #include <memory>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "base/random.h"
-#include "base/temporary_folder_for_test.h"
-#include "extract/fake_engine_for_test.h"
-#include "extract/planner.h"
+#include "extract/worker_fixture_for_test.h"
 #include "store/fault_store.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
 
 namespace thresher {
 namespace {
-
-constexpr int64_t kBatchTokens = 64;
-
-// Sleeps return at once, so that retries and idle polls cost no time; the rest is real.
-class HastyClock : public Clock {
- public:
-  int64_t MonotonicUs() const override { return Clock::Real().MonotonicUs() + 1000 * slept_ms_; }
-  int64_t UnixMs() const override { return Clock::Real().UnixMs(); }
-  void SleepMs(int64_t duration_ms) override {
-    slept_ms_ += duration_ms;
-    std::this_thread::yield();
-  }
-
- private:
-  std::atomic<int64_t> slept_ms_{0};
-};
-
-std::string WriteDataset(const std::string& folder, int64_t sample_count) {
-  const std::string path = folder + "/data.jsonl";
-  std::ofstream file(path);
-  Random random(7);
-  for (int64_t i = 0; i < sample_count; ++i) {
-    file << "{\"id\": \"s" << i << "\", \"token_ids\": [" << i % 50;
-    const uint64_t more = random.Below(40);
-    for (uint64_t t = 0; t < more; ++t) file << "," << random.Below(50);
-    file << "]}\n";
-  }
-  return path;
-}
-
-// A data set, a run over it, and what its shards must hold.
-class WorkerTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto dataset = Dataset::Open(WriteDataset(folder_.path(), 200));
-    ASSERT_TRUE(dataset.ok()) << dataset.status().message();
-    dataset_ = std::make_unique<Dataset>(*std::move(dataset));
-    SampleReaderOptions options;
-    options.vocabulary_size = 50;
-    auto reader = SampleReader::Create(folder_.path(), options);
-    ASSERT_TRUE(reader.ok()) << reader.status().message();
-    reader_ = std::make_unique<SampleReader>(*std::move(reader));
-    format_.hooks = {{"blocks.0.hook_resid_post", 24}, {"blocks.1.hook_resid_post", 24}};
-    format_.dtype = DType::kBf16;
-    spec_.model = {"m", "Fake", 2, 24, "c", "w"};
-    spec_.dataset = {dataset_->path(), dataset_->fingerprint(), dataset_->record_count()};
-    spec_.prompts = {reader_->fingerprint(), 2048, "truncate"};
-    for (const ShardHook& hook : format_.hooks) spec_.capture.hooks.push_back(hook.name);
-    spec_.capture.dtype = "bf16";
-    spec_.capture.compute = "f32";
-    spec_.capture.engine = "fake";
-    spec_.capture.batch_tokens = kBatchTokens;
-    spec_.shard_bytes = 30'000;
-    format_.run_fingerprint = spec_.Fingerprint();
-  }
-
-  Result<thresher::Run> Join(Store& store) {
-    return CreateOrJoinRun(store, spec_, [&] {
-      return PlanUnits(*dataset_, *reader_, dataset_->record_count(), 300);
-    });
-  }
-
-  struct WorkerRun {
-    Result<Worker::Outcome> outcome = Cancelled("did not run");
-    Progress progress;
-    StopRequest stop;
-    std::vector<std::string> events;
-    std::mutex events_mutex;
-  };
-
-  void RunWorker(Store& store, FakeEngine& engine, int64_t worker_id, WorkerRun& result,
-                 Worker::Options options = {}) {
-    const Result<thresher::Run> run = Join(store);
-    if (!run.ok()) {
-      result.outcome = run.status();
-      return;
-    }
-    options.idle_poll_ms = 20;
-    const std::string session = RandomSessionId();
-    Ledger ledger(store, clock_, *run,
-                  {.worker_id = worker_id, .session = session, .lease_ttl_ms = lease_ttl_ms_});
-    Heartbeat heartbeat;
-    heartbeat.session = session;
-    heartbeat.worker_id = worker_id;
-    Worker worker({.store = store,
-                   .clock = clock_,
-                   .run = *run,
-                   .ledger = ledger,
-                   .dataset = *dataset_,
-                   .reader = *reader_,
-                   .engine = engine,
-                   .format = format_,
-                   .heartbeat = heartbeat,
-                   .progress = result.progress,
-                   .stop = result.stop,
-                   .report = [] {},
-                   .events =
-                       [&](const std::string& text) {
-                         std::lock_guard lock(result.events_mutex);
-                         result.events.push_back(text);
-                       }},
-                  options);
-    result.outcome = worker.Run();
-  }
-
-  // Every unit has one commit, and its shard is there and holds exactly what the data set and the
-  // fake engine say.
-  void ExpectCommittedShards(Store& store) {
-    const Result<thresher::Run> run = LoadRun(store);
-    ASSERT_TRUE(run.ok()) << run.status().message();
-    for (int64_t unit = 0; unit < run->plan.unit_count(); ++unit) {
-      const Result<Commit> commit = ReadCommit(store, unit);
-      ASSERT_TRUE(commit.ok()) << commit.status().message();
-      std::vector<std::byte> stored(static_cast<size_t>(commit->bytes));
-      ASSERT_TRUE(store.GetRange(commit->shard, 0, stored).ok()) << commit->shard;
-      EXPECT_EQ(stored, ExpectedShard(*run, unit)) << commit->shard;
-    }
-  }
-
-  // Besides, nothing else lies in the workers' folders, and nothing is left of handovers.
-  void ExpectWhole(Store& store) {
-    ExpectCommittedShards(store);
-    const auto commits = ListAll(store, kCommitsPrefix);
-    const auto objects = ListAll(store, "tpu_");
-    ASSERT_TRUE(objects.ok());
-    EXPECT_EQ(objects->size(), commits->size()) << "shards that no commit refers to";
-    EXPECT_TRUE(ListAll(store, kHandoversPrefix)->empty());
-  }
-
-  // The slow, obvious way to a unit's shard: one sequence at a time, no pipeline.
-  std::vector<std::byte> ExpectedShard(const thresher::Run& run, int64_t unit) {
-    UnitJob job = TokeniseUnit(*dataset_, *reader_, unit, 1, run.plan.Samples(unit));
-    ShardBuilder builder(format_, job);
-    std::vector<std::byte> memory(static_cast<size_t>(builder.file_bytes()));
-    builder.SetMemory(memory.data());
-    FakeEngine engine(format_, kBatchTokens);
-    for (size_t s = 0; s + 1 < job.sequence_offsets.size(); ++s) {
-      const int64_t begin = job.sequence_offsets[s];
-      const int64_t length = job.sequence_offsets[s + 1] - begin;
-      const std::vector<int64_t> offsets = {0, length};
-      const PackedBatch batch{
-          std::span(job.token_ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(length)),
-          offsets};
-      EXPECT_TRUE(engine.Forward(batch, builder.Outputs(begin)).ok());
-    }
-    builder.Absorb(job.token_count());
-    builder.Finish();
-    return memory;
-  }
-
-  int64_t TotalTokens() {
-    return TokeniseUnit(*dataset_, *reader_, 0, 1, {0, dataset_->record_count()}).token_count();
-  }
-
-  TemporaryFolder folder_;
-  HastyClock clock_;
-  int64_t lease_ttl_ms_ = 3'600'000;
-  std::unique_ptr<Dataset> dataset_;
-  std::unique_ptr<SampleReader> reader_;
-  ShardFormat format_;
-  RunSpec spec_;
-};
 
 TEST_F(WorkerTest, OneWorkerMakesTheWholeRun) {
   MemoryStore store;
@@ -461,6 +295,15 @@ TEST_F(WorkerTest, AFullStoreStopsTheWorkerAndLosesNothing) {
   ASSERT_FALSE(worker.outcome.ok());
   EXPECT_EQ(worker.outcome.status().code(), Code::kResourceExhausted);
   EXPECT_NE(worker.outcome.status().message().find("disk full"), std::string::npos);
+  EXPECT_NE(worker.outcome.status().message().find("3 failed units in a row"), std::string::npos);
+  // Each failure is told with unit, key, reason, and what to do.
+  const auto told =
+      std::find_if(worker.events.begin(), worker.events.end(), [](const std::string& event) {
+        return event.starts_with("unit-") && event.find("tpu_0/unit-") != std::string::npos &&
+               event.find("disk full") != std::string::npos;
+      });
+  ASSERT_NE(told, worker.events.end());
+  EXPECT_NE((told + 1)->find("thresher doctor memory:"), std::string::npos) << *(told + 1);
 
   FakeEngine second(format_, kBatchTokens);
   WorkerRun resumed;
@@ -469,50 +312,6 @@ TEST_F(WorkerTest, AFullStoreStopsTheWorkerAndLosesNothing) {
   EXPECT_EQ(*resumed.outcome, Worker::Outcome::kComplete);
   ExpectWhole(inner);
 }
-
-// SQLite's way: fail the n-th call, for every n, in each way; after each, a healthy worker
-// finishes.
-class AnyStoreCallTest : public WorkerTest, public ::testing::WithParamInterface<FaultKind> {};
-
-TEST_P(AnyStoreCallTest, MayFail) {
-  const Worker::Options fast_beat = {.beat_interval_ms = 5};
-  lease_ttl_ms_ = 1000;
-  int64_t faults_met = 0;
-  for (int64_t n = 1;; ++n) {
-    MemoryStore inner(clock_);
-    FaultStore store(inner, clock_);
-    Fault fault{.kind = GetParam(), .first_call = n};
-    if (GetParam() == FaultKind::kFalseConflict) fault.call = StoreCall::kCreateIfAbsent;
-    store.AddFault(fault);
-    FakeEngine engine(format_, 100'000);
-    WorkerRun worker;
-    RunWorker(store, engine, 0, worker, fast_beat);
-    if (store.FaultCount() == 0) break;
-    ++faults_met;
-    WorkerRun healthy;
-    FakeEngine second(format_, 100'000);
-    RunWorker(inner, second, 1, healthy, fast_beat);
-    ASSERT_TRUE(healthy.outcome.ok()) << "call " << n << ": " << healthy.outcome.status().message();
-    ASSERT_EQ(*healthy.outcome, Worker::Outcome::kComplete) << "call " << n;
-    ExpectCommittedShards(inner);
-    if (HasFatalFailure() || HasNonfatalFailure()) FAIL() << "after call " << n;
-  }
-  EXPECT_GT(faults_met, 10);
-}
-
-INSTANTIATE_TEST_SUITE_P(Faults, AnyStoreCallTest,
-                         ::testing::Values(FaultKind::kErrorBefore, FaultKind::kErrorAfter,
-                                           FaultKind::kFalseConflict),
-                         [](const auto& parameter) {
-                           switch (parameter.param) {
-                             case FaultKind::kErrorBefore:
-                               return "ErrorBefore";
-                             case FaultKind::kErrorAfter:
-                               return "ErrorAfter";
-                             default:
-                               return "FalseConflict";
-                           }
-                         });
 
 TEST_F(WorkerTest, AWorkerWithOtherSettingsIsRefusedWithTheDifferenceNamed) {
   MemoryStore store;

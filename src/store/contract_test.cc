@@ -1,24 +1,28 @@
-// What every store must do, whatever it is made of.
+// What every store must do, whatever it is made of (contract.h), over the drivers that need no
+// server; and broken stores, to see that the suite finds them.
 
-#include <fmt/format.h>
+#include "store/contract.h"
+
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
+#include <cctype>
 #include <functional>
 #include <memory>
 #include <ostream>
+#include <set>
 #include <string>
-#include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/temporary_folder_for_test.h"
+#include "store/broken_stores_for_test.h"
 #include "store/fault_store.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
-#include "store/store.h"
+#include "store/subfolder_store.h"
 
 namespace thresher {
 namespace {
@@ -50,312 +54,186 @@ Bench FaultlessBench() {
   return bench;
 }
 
+Bench SubfolderBench() {
+  Bench bench;
+  bench.inner = std::make_unique<MemoryStore>();
+  // Neighbours that must not be seen from inside.
+  for (const char* key : {"a", "sub", "sub/folder!", "sub/folder0", "z"}) {
+    EXPECT_TRUE(bench.inner->Put(key, AsBytes("neighbour")).ok());
+  }
+  bench.store = std::make_unique<SubfolderStore>(*bench.inner, "sub/folder");
+  return bench;
+}
+
 struct Driver {
   std::string name;
   std::function<Bench()> open;
 };
 
 void PrintTo(const Driver& driver, std::ostream* out) { *out << driver.name; }
-
-class StoreContract : public testing::TestWithParam<Driver> {
- protected:
-  StoreContract() : bench_(GetParam().open()), store_(*bench_.store) {}
-
-  Status Put(std::string_view key, std::string_view text) { return store_.Put(key, AsBytes(text)); }
-
-  void MustPut(std::string_view key, std::string_view text = "x") {
-    const Status status = Put(key, text);
-    ASSERT_TRUE(status.ok()) << status.message();
+// For the test lists.
+std::string CamelName(std::string_view name) {
+  std::string text;
+  bool upper = true;
+  for (const char character : name) {
+    if (character != '-') text += upper ? static_cast<char>(std::toupper(character)) : character;
+    upper = character == '-';
   }
+  return text;
+}
 
-  // Puts many objects from many threads, so that they wait for the disk together.
-  void MustPutAll(const std::vector<std::string>& keys) {
-    constexpr size_t kThreads = 32;
-    std::atomic<int> failed = 0;
-    std::vector<std::thread> threads;
-    for (size_t first = 0; first < kThreads; ++first) {
-      threads.emplace_back([&, first] {
-        for (size_t i = first; i < keys.size(); i += kThreads)
-          failed += !Put(keys[i], keys[i]).ok();
-      });
+class StoreContract : public testing::TestWithParam<std::tuple<Driver, ContractCheck>> {};
+
+TEST_P(StoreContract, Holds) {
+  const auto& [driver, check] = GetParam();
+  const Bench bench = driver.open();
+  const Status status = check.run(*bench.store, Clock::Real(), {});
+  EXPECT_TRUE(status.ok()) << check.proves << ": " << status.message();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Drivers, StoreContract,
+    testing::Combine(testing::Values(Driver{"Local", LocalBench}, Driver{"Memory", MemoryBench},
+                                     Driver{"Faultless", FaultlessBench},
+                                     Driver{"Subfolder", SubfolderBench}),
+                     testing::ValuesIn(ContractChecks().begin(), ContractChecks().end())),
+    [](const auto& parameter) {
+      return std::get<0>(parameter.param).name + CamelName(std::get<1>(parameter.param).name);
+    });
+
+TEST(ContractTest, ChecksHaveNamesOfTheirOwn) {
+  std::set<std::string_view> names;
+  for (const ContractCheck& check : ContractChecks()) {
+    EXPECT_TRUE(names.insert(check.name).second) << check.name;
+    EXPECT_FALSE(check.proves.empty());
+  }
+}
+
+TEST(ContractTest, EveryCheckLeavesTheStoreAsItWas) {
+  MemoryStore store;
+  ASSERT_TRUE(store.Put("run.json", AsBytes("{}")).ok());
+  for (const ContractCheck& check : ContractChecks()) {
+    const Status status = RunContractCheck(check, store, "thresher-doctor", Clock::Real(), {});
+    EXPECT_TRUE(status.ok()) << check.name << ": " << status.message();
+    const auto objects = ListAll(store, "");
+    ASSERT_TRUE(objects.ok());
+    ASSERT_EQ(objects->size(), 1u) << check.name;
+    EXPECT_EQ(objects->front().key, "run.json");
+  }
+}
+
+TEST(ContractTest, AFailedCheckLeavesTheStoreAsItWasToo) {
+  MemoryStore inner;
+  UnsortedListStore store(inner);
+  for (const ContractCheck& check : ContractChecks()) {
+    (void)RunContractCheck(check, store, "thresher-doctor", Clock::Real(), {});
+    EXPECT_TRUE(ListAll(inner, "")->empty()) << check.name;
+  }
+}
+
+TEST(ContractTest, AnErrorOfTheStoreIsNotABreachOfContract) {
+  MemoryStore inner;
+  for (const ContractCheck& check : ContractChecks()) {
+    FaultStore store(inner, Clock::Real(),
+                     {{.call_count = 1'000'000, .status = PermissionDenied("no")}});
+    EXPECT_EQ(check.run(store, Clock::Real(), {}).code(), Code::kPermissionDenied) << check.name;
+  }
+}
+
+// Over a network a refused create may mean "try again", and an answer may be lost.
+TEST(ContractTest, TheRaceAllowsForANetworkWhereItIsTold) {
+  for (const FaultKind kind :
+       {FaultKind::kFalseConflict, FaultKind::kErrorAfter, FaultKind::kErrorBefore}) {
+    MemoryStore inner;
+    FaultStore store(inner, Clock::Real(),
+                     {{.kind = kind, .call = StoreCall::kCreateIfAbsent, .call_count = 8}});
+    const ContractOptions network{.over_network = true};
+    for (const ContractCheck& check : ContractChecks()) {
+      if (check.name != "create-race") continue;
+      const Status status = check.run(store, Clock::Real(), network);
+      EXPECT_TRUE(status.ok()) << status.message();
+      MemoryStore other;
+      FaultStore strict(other, Clock::Real(),
+                        {{.kind = kind, .call = StoreCall::kCreateIfAbsent, .call_count = 8}});
+      EXPECT_FALSE(check.run(strict, Clock::Real(), {}).ok());
     }
-    for (std::thread& thread : threads) thread.join();
-    ASSERT_EQ(failed, 0);
   }
+}
 
-  std::string Text(std::string_view key) {
-    const Result<std::string> text = store_.GetText(key);
-    return text.ok() ? *text : std::string(CodeName(text.status().code()));
-  }
+// --- broken stores ---
 
-  std::vector<std::string> Keys(std::string_view prefix, std::string_view start_after = "",
-                                int64_t limit = 1000) {
-    const Result<ListPage> page = store_.List(prefix, start_after, limit);
-    EXPECT_TRUE(page.ok()) << page.status().message();
-    std::vector<std::string> keys;
-    if (!page.ok()) return keys;
-    for (const ObjectInfo& object : page->objects) keys.push_back(object.key);
-    return keys;
-  }
-
-  Bench bench_;
-  Store& store_;
+struct Breakage {
+  std::string name;
+  std::function<std::unique_ptr<Store>(Store& inner)> breaks;
+  std::vector<std::string> found_by;  // at least by these checks
 };
 
-using StringList = std::vector<std::string>;
-
-TEST_P(StoreContract, EmptyStoreHasNothing) {
-  EXPECT_EQ(Keys(""), StringList());
-  EXPECT_EQ(Keys("a/b"), StringList());
-  EXPECT_EQ(store_.Stat("a").status().code(), Code::kNotFound);
-  EXPECT_EQ(store_.Stat("a/b/c").status().code(), Code::kNotFound);
-  std::array<std::byte, 1> out;
-  EXPECT_EQ(store_.GetRange("a", 0, out).code(), Code::kNotFound);
-  EXPECT_TRUE(store_.Delete("a").ok());
-  EXPECT_TRUE(store_.Delete("a/b/c").ok());
+template <typename Broken>
+Breakage BreakageBy(const std::string& name, std::vector<std::string> found_by) {
+  return {name, [](Store& inner) { return std::make_unique<Broken>(inner); }, std::move(found_by)};
 }
 
-TEST_P(StoreContract, PutReplaces) {
-  MustPut("a/b", "one, the longer");
-  MustPut("a/b", "two");
-  EXPECT_EQ(Text("a/b"), "two");
-  EXPECT_EQ(store_.Stat("a/b")->bytes, 3);
-  EXPECT_EQ(Keys(""), StringList{"a/b"});
-}
-
-TEST_P(StoreContract, CreateIfAbsentNeverReplaces) {
-  EXPECT_EQ(store_.CreateIfAbsent("a/b", AsBytes("first")).outcome, CreateOutcome::kWritten);
-  const CreateResult second = store_.CreateIfAbsent("a/b", AsBytes("second"));
-  EXPECT_EQ(second.outcome, CreateOutcome::kConflict);
-  EXPECT_TRUE(second.status.ok());
-  EXPECT_EQ(Text("a/b"), "first");
-  EXPECT_TRUE(store_.Delete("a/b").ok());
-  EXPECT_EQ(store_.CreateIfAbsent("a/b", AsBytes("third")).outcome, CreateOutcome::kWritten);
-  EXPECT_EQ(Text("a/b"), "third");
-}
-
-TEST_P(StoreContract, OfManyCreatorsExactlyOneWins) {
-  constexpr int kThreads = 16;
-  for (int round = 0; round < 20; ++round) {
-    const std::string key = fmt::format("commits/unit-{:06}.json", round);
-    std::atomic<int> ready = 0;
-    std::atomic<int> winners = 0;
-    std::atomic<int> losers = 0;
-    std::atomic<int> winner = -1;
-    std::vector<std::thread> threads;
-    for (int i = 0; i < kThreads; ++i) {
-      threads.emplace_back([&, i] {
-        const std::string text = fmt::format("creator {}", i);
-        ++ready;
-        while (ready < kThreads) std::this_thread::yield();
-        const CreateResult result = store_.CreateIfAbsent(key, AsBytes(text));
-        if (result.outcome == CreateOutcome::kWritten) {
-          ++winners;
-          winner = i;
-        }
-        if (result.outcome == CreateOutcome::kConflict) ++losers;
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-    ASSERT_EQ(winners, 1);
-    ASSERT_EQ(losers, kThreads - 1);
-    ASSERT_EQ(Text(key), fmt::format("creator {}", winner.load()));
-  }
-  EXPECT_EQ(Keys("").size(), 20u);
-}
-
-TEST_P(StoreContract, ReadersOfAReplacedObjectSeeItWhole) {
-  const std::string short_text(100, 's');
-  const std::string long_text(20'000, 'l');
-  MustPut("heartbeat", short_text);
-  std::atomic<bool> stop = false;
-  std::thread writer([&] {
-    for (int i = 0; i < 50; ++i) (void)Put("heartbeat", i % 2 == 0 ? long_text : short_text);
-    stop = true;
-  });
-  while (!stop) {
-    const Result<std::string> text = store_.GetText("heartbeat");
-    EXPECT_TRUE(text.ok()) << text.status().message();
-    if (!text.ok()) break;
-    EXPECT_TRUE(*text == short_text || *text == long_text) << text->size();
-  }
-  writer.join();
-}
-
-TEST_P(StoreContract, Ranges) {
-  MustPut("a", "0123456789");
-  const auto range = [this](int64_t offset, size_t bytes) {
-    std::string out(bytes, '?');
-    const Status status =
-        store_.GetRange("a", offset, std::as_writable_bytes(std::span(out.data(), out.size())));
-    return status.ok() ? out : std::string(CodeName(status.code()));
+const std::vector<Breakage>& Breakages() {
+  static const std::vector<Breakage> breakages = {
+      BreakageBy<OverwritingCreateStore>("OverwritingCreate",
+                                         {"create-never-replaces", "create-race", "lost-answers"}),
+      BreakageBy<CheckThenPutStore>("CheckThenPut", {"create-race"}),
+      BreakageBy<TombstoneStore>("Tombstone", {"create-after-delete"}),
+      BreakageBy<UnsortedListStore>("UnsortedList", {"list-order", "list-pages"}),
+      BreakageBy<FolderFirstListStore>("FolderFirstList", {"list-order"}),
+      BreakageBy<LastPageLostStore>("LastPageLost", {"list-pages", "list-order"}),
+      BreakageBy<IgnoresStartAfterStore>("IgnoresStartAfter", {"list-pages", "list-order"}),
+      BreakageBy<StaleListStore>("StaleList", {"list-after-delete"}),
+      BreakageBy<LateListStore>("LateList", {"list-after-write"}),
+      BreakageBy<FolderPrefixStore>("FolderPrefix", {"list-prefix"}),
+      BreakageBy<TornWriteStore>("TornWrite", {"read-while-overwritten"}),
+      BreakageBy<StaleReadStore>("StaleRead", {"read-after-write", "put-replaces"}),
+      BreakageBy<MixedPutStore>("MixedPut", {"concurrent-put"}),
+      BreakageBy<ShortRangeStore>("ShortRange", {"ranges"}),
+      BreakageBy<DecodingStore>("Decoding", {"odd-names"}),
+      BreakageBy<TrimmingStore>("Trimming", {"hostile-names"}),
+      BreakageBy<ShortNameStore>("ShortName", {"long-names"}),
+      BreakageBy<EmptyIsAbsentStore>("EmptyIsAbsent", {"empty-object"}),
+      BreakageBy<LostPartStore>("LostPart", {"large-object"}),
+      BreakageBy<StrictDeleteStore>("StrictDelete", {"delete"}),
+      BreakageBy<FolderIsObjectStore>("FolderIsObject", {"absent-objects"}),
+      BreakageBy<WrongTimeStore>("WrongTime", {"stat"}),
+      BreakageBy<AnyKeyStore>("AnyKey", {"bad-keys"}),
   };
-  const std::string too_short(CodeName(Code::kDataLoss));
-  EXPECT_EQ(range(0, 10), "0123456789");
-  EXPECT_EQ(range(3, 4), "3456");
-  EXPECT_EQ(range(9, 1), "9");
-  EXPECT_EQ(range(10, 0), "");
-  EXPECT_EQ(range(0, 11), too_short);
-  EXPECT_EQ(range(9, 2), too_short);
-  EXPECT_EQ(range(10, 1), too_short);
-  EXPECT_EQ(range(11, 0), too_short);
-  EXPECT_EQ(range(int64_t{1} << 40, 1), too_short);
+  return breakages;
 }
 
-TEST_P(StoreContract, EmptyObject) {
-  MustPut("empty", "");
-  EXPECT_EQ(store_.CreateIfAbsent("also", {}).outcome, CreateOutcome::kWritten);
-  EXPECT_EQ(store_.CreateIfAbsent("also", {}).outcome, CreateOutcome::kConflict);
-  EXPECT_EQ(Text("empty"), "");
-  EXPECT_EQ(store_.Stat("empty")->bytes, 0);
-  EXPECT_EQ(Keys(""), (StringList{"also", "empty"}));
-}
+void PrintTo(const Breakage& breakage, std::ostream* out) { *out << breakage.name; }
 
-TEST_P(StoreContract, LargeObjectWithAllByteValues) {
-  std::string text(size_t{20} << 20, '\0');
-  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 2654435761u >> 13);
-  MustPut("large", text);
-  EXPECT_EQ(store_.Stat("large")->bytes, int64_t{20} << 20);
-  const Result<std::string> read = store_.GetText("large");
-  ASSERT_TRUE(read.ok());
-  EXPECT_TRUE(*read == text);
-}
+class BrokenStore : public testing::TestWithParam<Breakage> {};
 
-TEST_P(StoreContract, StatTellsBytesAndTime) {
-  MustPut("a/first", "12345");
-  MustPut("a/second", "1");
-  const Result<ObjectInfo> first = store_.Stat("a/first");
-  ASSERT_TRUE(first.ok());
-  EXPECT_EQ(first->key, "a/first");
-  EXPECT_EQ(first->bytes, 5);
-  EXPECT_LE(first->modified_ms, store_.Stat("a/second")->modified_ms);
-  const Result<ListPage> page = store_.List("a/f", "", 10);
-  ASSERT_EQ(page->objects.size(), 1u);
-  EXPECT_EQ(page->objects[0].bytes, 5);
-  EXPECT_EQ(page->objects[0].modified_ms, first->modified_ms);
-  EXPECT_EQ(store_.Stat("a").status().code(), Code::kNotFound);  // a folder is no object
-}
-
-TEST_P(StoreContract, PrefixIsOfTheKeyNotOfAFolder) {
-  for (const char* key : {"a/b", "a/bc", "a/b/d", "a/c", "ab", "b"}) {
-    if (std::string_view(key) != "a/b") MustPut(key);  // a key is not also a folder
-  }
-  EXPECT_EQ(Keys("a/b"), (StringList{"a/b/d", "a/bc"}));
-  EXPECT_EQ(Keys("a/b/"), StringList{"a/b/d"});
-  EXPECT_EQ(Keys("a/"), (StringList{"a/b/d", "a/bc", "a/c"}));
-  EXPECT_EQ(Keys("a"), (StringList{"a/b/d", "a/bc", "a/c", "ab"}));
-  EXPECT_EQ(Keys("a/bc"), StringList{"a/bc"});
-  EXPECT_EQ(Keys("a/bc/"), StringList());
-  EXPECT_EQ(Keys("c"), StringList());
-  for (const char* prefix : {"/", "../", "a/../", "a//b", "./a", "a/./"}) {
-    EXPECT_EQ(Keys(prefix), StringList()) << prefix;
+TEST_P(BrokenStore, IsFound) {
+  for (const ContractCheck& check : ContractChecks()) {
+    const auto& names = GetParam().found_by;
+    if (std::find(names.begin(), names.end(), check.name) == names.end()) continue;
+    MemoryStore inner;
+    const std::unique_ptr<Store> store = GetParam().breaks(inner);
+    const Status status = check.run(*store, Clock::Real(), {});
+    EXPECT_EQ(status.code(), Code::kFailedPrecondition)
+        << check.name << " did not find it: " << status.message();
   }
 }
 
-// '!' < '-' < '.' < '/' < '0' in bytes, so a folder's place among its neighbours is easily wrong.
-TEST_P(StoreContract, KeysComeInByteOrderAcrossFolders) {
-  StringList keys = {"a!",  "a-b", "a.b",  "a/a", "a/z/1",    "a/z.1", "a/z0",
-                     "a0b", "b/1", "a/z/", "Z",   "\xc3\xa9", "a b"};
-  keys.erase(std::find(keys.begin(), keys.end(), "a/z/"));
-  MustPutAll(keys);
-  std::sort(keys.begin(), keys.end());
-  EXPECT_EQ(Keys(""), keys);
-  // From every key, and from between keys, in pages of every size.
-  StringList starts = keys;
-  for (const char* start : {"", "a", "a/", "a/z/", "a/z", "a.", "a/zz", "zzz", "\xff"}) {
-    starts.push_back(start);
-  }
-  for (const std::string& start : starts) {
-    StringList expected;
-    for (const std::string& key : keys) {
-      if (key > start) expected.push_back(key);
-    }
-    EXPECT_EQ(Keys("", start), expected) << start;
-    for (int64_t limit = 1; limit <= 4; ++limit) {
-      const Result<ListPage> page = store_.List("", start, limit);
-      const size_t count = std::min(expected.size(), static_cast<size_t>(limit));
-      ASSERT_EQ(page->objects.size(), count) << start;
-      for (size_t i = 0; i < count; ++i) EXPECT_EQ(page->objects[i].key, expected[i]);
-      EXPECT_EQ(page->more, count < expected.size()) << start << " " << limit;
-    }
-  }
-}
+INSTANTIATE_TEST_SUITE_P(Breakages, BrokenStore, testing::ValuesIn(Breakages()),
+                         [](const auto& parameter) { return parameter.param.name; });
 
-TEST_P(StoreContract, PagesOverManyKeys) {
-  StringList keys;
-  for (int i = 0; i < 1100; ++i) {
-    keys.push_back(fmt::format("leases/{:02}/unit-{:06}", i / 100, i * 7));
+// A check that no breakage is found by proves nothing.
+TEST(ContractTest, EveryCheckFindsSomething) {
+  std::set<std::string> found_by;
+  for (const Breakage& breakage : Breakages()) {
+    found_by.insert(breakage.found_by.begin(), breakage.found_by.end());
   }
-  MustPutAll(keys);
-  MustPut("leased");
-  MustPut("other");
-  for (const int64_t limit : {97, 1100, 5000}) {
-    StringList found;
-    bool more = true;
-    while (more) {
-      const Result<ListPage> page =
-          store_.List("leases/", found.empty() ? "" : found.back(), limit);
-      ASSERT_TRUE(page.ok());
-      for (const ObjectInfo& object : page->objects) found.push_back(object.key);
-      more = page->more;
-    }
-    EXPECT_EQ(found, keys);
+  for (const ContractCheck& check : ContractChecks()) {
+    EXPECT_TRUE(found_by.contains(std::string(check.name))) << check.name;
+    found_by.erase(std::string(check.name));
   }
-  const Result<std::vector<ObjectInfo>> all = ListAll(store_, "");
-  ASSERT_TRUE(all.ok());
-  EXPECT_EQ(all->size(), keys.size() + 2);
+  EXPECT_THAT(found_by, testing::IsEmpty()) << "no such checks";
 }
-
-TEST_P(StoreContract, ListAfterDelete) {
-  for (const char* key : {"a/1", "a/2", "a/3"}) MustPut(key);
-  EXPECT_TRUE(store_.Delete("a/2").ok());
-  EXPECT_TRUE(store_.Delete("a/2").ok());
-  EXPECT_EQ(Keys(""), (StringList{"a/1", "a/3"}));
-  EXPECT_EQ(Text("a/2"), CodeName(Code::kNotFound));
-  EXPECT_TRUE(store_.Delete("a/1").ok());
-  EXPECT_TRUE(store_.Delete("a/3").ok());
-  EXPECT_EQ(Keys(""), StringList());
-  MustPut("a/2", "again");
-  EXPECT_EQ(Text("a/2"), "again");
-}
-
-TEST_P(StoreContract, OddNames) {
-  StringList keys = {"with space",  " ",         "plus+",
-                     "per%20cent%", "hash#",     "que?ry",
-                     "back\\slash", "new\nline", "\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x8c\xbe",
-                     "...",         ".hidden",   ".tmp",
-                     "quote\"'",    "-",         "a=b&c",
-                     "~",           "star*",     std::string(200, 'n')};
-  MustPutAll(keys);
-  for (const std::string& key : keys) EXPECT_EQ(Text(key), key);
-  std::sort(keys.begin(), keys.end());
-  EXPECT_EQ(Keys(""), keys);
-}
-
-TEST_P(StoreContract, BadKeysAreRefused) {
-  MustPut("a", "stays");
-  const StringList bad = {"",         "/a",    "a//b",
-                          "../a",     "a/./b", "a/",
-                          "a/..",     ".",     "..",
-                          "a/../..",  "/",     std::string("a\0b", 3),
-                          "a/.tmp-1", ".tmp-", std::string("\0", 1)};
-  for (const std::string& key : bad) {
-    EXPECT_EQ(CheckKey(key).code(), Code::kInvalidArgument) << key;
-    EXPECT_EQ(Put(key, "x").code(), Code::kInvalidArgument) << key;
-    const CreateResult created = store_.CreateIfAbsent(key, AsBytes("x"));
-    EXPECT_EQ(created.outcome, CreateOutcome::kUnknown) << key;
-    EXPECT_EQ(created.status.code(), Code::kInvalidArgument) << key;
-    EXPECT_EQ(store_.GetRange(key, 0, {}).code(), Code::kInvalidArgument) << key;
-    EXPECT_EQ(store_.Stat(key).status().code(), Code::kInvalidArgument) << key;
-    EXPECT_EQ(store_.Delete(key).code(), Code::kInvalidArgument) << key;
-  }
-  EXPECT_EQ(Keys(""), StringList{"a"});
-}
-
-INSTANTIATE_TEST_SUITE_P(Drivers, StoreContract,
-                         testing::Values(Driver{"Local", LocalBench}, Driver{"Memory", MemoryBench},
-                                         Driver{"Faultless", FaultlessBench}),
-                         [](const auto& driver) { return driver.param.name; });
 
 }  // namespace
 }  // namespace thresher

@@ -32,6 +32,8 @@ enum class FaultKind : uint8_t {
   kErrorAfter,     // the call has its effect, but its answer is lost
   kFalseConflict,  // CreateIfAbsent only: answers kConflict and has no effect, like S3's 409
   kLatency,        // the call works, after a wait
+  kHang,           // no answer until a time-out: after a wait, the call fails and has no effect
+  kHangAfter,      // the same, but the call had its effect before the wait
 };
 
 // What goes wrong, and at which calls: those numbered first_call .. first_call + call_count - 1,
@@ -41,17 +43,18 @@ struct Fault {
   std::optional<StoreCall> call = std::nullopt;
   int64_t first_call = 1;
   int64_t call_count = 1;
-  int64_t latency_ms = 0;  // kLatency: slept on the store's Clock before the call
+  int64_t latency_ms = 0;  // kLatency, kHang, kHangAfter: how long, slept on the store's Clock
+  double probability = 1;  // that one of those calls meets the fault
   Status status = Unavailable("injected fault");
 };
 
-// Passes calls on to another store, with planned faults: the same calls in the same order meet the
-// same faults. Where several faults meet one call, waits add up and the first other one counts.
-// url() is not counted.
+// Passes calls on to another store, with planned faults: the same calls in the same order, with the
+// same seed, meet the same faults. Where several faults meet one call, waits add up and the first
+// other one counts. url() is not counted.
 class FaultStore : public Store {
  public:
-  // `inner` and `clock` are borrowed.
-  FaultStore(Store& inner, Clock& clock, std::vector<Fault> plan = {});
+  // `inner` and `clock` are borrowed; `seed` decides about faults that are not certain.
+  FaultStore(Store& inner, Clock& clock, std::vector<Fault> plan = {}, uint64_t seed = 0);
 
   // Adds a fault; its call numbers still count from the beginning.
   void AddFault(Fault fault);
@@ -75,9 +78,14 @@ class FaultStore : public Store {
  private:
   // Counts the call, waits if the plan says so, and returns the fault that it meets.
   std::optional<Fault> Meet(StoreCall call);
+  bool Happens(size_t fault_index, int64_t call_number) const;
+  // Runs call(), a method of the inner store, as the fault lets it.
+  template <typename Call>
+  auto WithFault(StoreCall sort, const Call& call) -> decltype(call());
 
   Store& inner_;
   Clock& clock_;
+  const uint64_t seed_;
   mutable std::mutex mutex_;
   std::vector<Fault> plan_;                        // guarded by mutex_
   std::array<int64_t, kStoreCallCount> counts_{};  // guarded by mutex_

@@ -68,6 +68,39 @@ TEST_F(FaultStoreTest, LatencyPassesOnTheClock) {
   EXPECT_EQ(store.FaultCount(), 1);
 }
 
+TEST_F(FaultStoreTest, AHangEndsAfterItsTimeOut) {
+  FaultStore store(inner_, clock_,
+                   {{.kind = FaultKind::kHang, .latency_ms = 60'000},
+                    {.kind = FaultKind::kHangAfter, .first_call = 2, .latency_ms = 500}});
+  EXPECT_EQ(store.Put("a", AsBytes("1")).code(), Code::kUnavailable);
+  EXPECT_EQ(clock_.MonotonicMs(), 61'000);
+  EXPECT_FALSE(inner_.Stat("a").ok());
+  const CreateResult created = store.CreateIfAbsent("b", AsBytes("1"));
+  EXPECT_EQ(created.outcome, CreateOutcome::kUnknown);
+  EXPECT_EQ(created.status.code(), Code::kUnavailable);
+  EXPECT_EQ(clock_.MonotonicMs(), 61'500);
+  EXPECT_EQ(inner_.Stat("b")->modified_ms, 61'000) << "it took effect before the wait";
+  EXPECT_TRUE(store.Put("a", AsBytes("1")).ok());
+}
+
+TEST_F(FaultStoreTest, ProbabilityAndSeedDecideWhichCallsFail) {
+  const auto failed_calls = [&](uint64_t seed, double probability) {
+    FaultStore store(inner_, clock_, {{.call_count = 10'000, .probability = probability}}, seed);
+    std::vector<int> failed;
+    for (int call = 0; call < 10'000; ++call) {
+      if (!store.List("", "", 1).ok()) failed.push_back(call);
+    }
+    EXPECT_EQ(store.FaultCount(), static_cast<int64_t>(failed.size()));
+    return failed;
+  };
+  const std::vector<int> failed = failed_calls(7, 0.1);
+  EXPECT_NEAR(static_cast<double>(failed.size()), 1000, 150);
+  EXPECT_EQ(failed, failed_calls(7, 0.1));
+  EXPECT_NE(failed, failed_calls(8, 0.1));
+  EXPECT_TRUE(failed_calls(7, 0).empty());
+  EXPECT_EQ(failed_calls(7, 1).size(), 10'000u);
+}
+
 TEST_F(FaultStoreTest, CountsCallsBySort) {
   FaultStore store(inner_, clock_, {{.call = StoreCall::kList, .first_call = 2}});
   std::byte out[1];

@@ -7,6 +7,8 @@
 #include <system_error>
 #include <utility>
 
+#include "store/cloud_store.h"
+#include "store/cloud_url.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
 
@@ -54,8 +56,12 @@ Status CheckKey(std::string_view key) {
   }
 }
 
-Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOptions& /*options*/) {
+Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOptions& options) {
   if (url == "memory:") return std::unique_ptr<Store>(std::make_unique<MemoryStore>());
+  if (IsCloudUrl(url)) {
+    ASSIGN_OR_RETURN(const CloudUrl cloud_url, ParseCloudUrl(url));
+    return CloudStore::Open(cloud_url, options, ProcessEnvironment);
+  }
   constexpr std::string_view kFile = "file://";
   if (url.starts_with(kFile)) {
     const std::string_view path = url.substr(kFile.size());
@@ -73,8 +79,8 @@ Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOption
   const size_t scheme_end = url.find("://");
   if (scheme_end != std::string_view::npos && url.substr(0, scheme_end).find('/') == url.npos) {
     return InvalidArgument(fmt::format(
-        "\"{}\": this build has no driver for {}:// yet; it has file:///folder, a plain "
-        "path, and memory:",
+        "\"{}\": there is no store {}://; write gs://BUCKET/FOLDER, s3://BUCKET/FOLDER, "
+        "az://CONTAINER/FOLDER, file:///FOLDER, a plain path, or memory:",
         url, url.substr(0, scheme_end)));
   }
   return OpenLocal(url, url);

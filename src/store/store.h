@@ -21,7 +21,7 @@ struct ObjectInfo {
   int64_t modified_ms = 0;
   // From Stat only, and only of stores that compute one themselves: "crc32c:<8 hex digits>" or
   // "md5:<32 hex digits>" of the object's bytes. Empty otherwise.
-  std::string checksum;
+  std::string checksum = {};
 };
 
 struct ListPage {
@@ -84,7 +84,7 @@ class Store {
 
 // How a cloud store is reached and used; local and memory stores have no use for it.
 struct StoreOptions {
-  std::string endpoint;           // "http://127.0.0.1:9000"; empty: the cloud's own
+  std::string endpoint = {};      // "http://127.0.0.1:9000"; empty: the cloud's own
   bool anonymous = false;         // no credentials at all: public buckets, test servers
   int64_t part_bytes = 32 << 20;  // objects larger than this are uploaded in such parts; 0: never
   int64_t parallel_parts = 8;     // parts of one object on their way at the same time

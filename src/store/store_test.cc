@@ -41,7 +41,8 @@ TEST(OpenStoreTest, CreatesNothing) {
 }
 
 TEST(OpenStoreTest, OtherSchemesAreRefusedWithWhatThereIs) {
-  for (const char* url : {"gs://bucket/run", "s3://bucket", "az://container/x", "https://host/"}) {
+  for (const char* url :
+       {"gcs://bucket/run", "s3a://bucket", "abfs://container/x", "https://host/"}) {
     const Result<std::unique_ptr<Store>> store = OpenStore(url);
     ASSERT_FALSE(store.ok()) << url;
     EXPECT_EQ(store.status().code(), Code::kInvalidArgument);
@@ -52,6 +53,14 @@ TEST(OpenStoreTest, OtherSchemesAreRefusedWithWhatThereIs) {
   for (const char* url : {"", "file://", "file://host/run", "file://relative"}) {
     EXPECT_EQ(OpenStore(url).status().code(), Code::kInvalidArgument) << url;
   }
+}
+
+TEST(OpenStoreTest, CloudAddresses) {
+  EXPECT_EQ(UrlOf("gs://bucket/runs/run1/"), "gs://bucket/runs/run1");
+  EXPECT_EQ(UrlOf("gs://bucket"), "gs://bucket");
+  EXPECT_THAT(UrlOf("gs:///run"), HasSubstr("names no bucket"));
+  const StoreOptions options = {.parallel_parts = 0};
+  EXPECT_EQ(OpenStore("gs://bucket", options).status().code(), Code::kInvalidArgument);
 }
 
 TEST(CheckKeyTest, MessageNamesTheKeyAndWhatIsWrong) {

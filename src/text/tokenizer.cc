@@ -7,7 +7,7 @@
 
 #include "base/fingerprint.h"
 #include "base/mapped_file.h"
-#include "text/rust_memory.h"
+#include "base/rust_memory.h"
 #include "text/utf8.h"
 
 namespace thresher {

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "text/rust_memory.h"
+#include "base/rust_memory.h"
 
 namespace thresher {
 

@@ -19,6 +19,15 @@ enum {
   THRESHER_OK = 0,
   THRESHER_INVALID = 1,   // the input is wrong
   THRESHER_PANICKED = 2,  // a mistake in the library; the object is still usable
+  // Of requests only:
+  THRESHER_NOT_FOUND = 3,
+  THRESHER_REFUSED = 4,      // an object of that name exists
+  THRESHER_DENIED = 5,       // the credentials do not suffice
+  THRESHER_UNAVAILABLE = 6,  // no answer, or "later"
+  THRESHER_TOO_SHORT = 7,    // the object ends before the range does
+  THRESHER_TOO_LONG = 8,     // the answer is longer than asked for
+  THRESHER_REJECTED = 9,     // the server says no for another reason
+  THRESHER_NO_CREDENTIALS = 10,
 };
 
 // Memory of this library, given to the caller, who frees it once with the function below it.
@@ -66,6 +75,69 @@ int32_t thresher_chat_template_render(const ThresherChatTemplate* chat_template,
                                       const uint8_t* messages, size_t messages_length,
                                       bool add_generation_prompt, ThresherBytes* text,
                                       ThresherBytes* error);
+
+// One HTTP request, without body, redirects or, for loopback and link-local addresses, proxies.
+// `request`: the lines METHOD, URL and then NAME, VALUE for each header, joined by '\n'.
+typedef struct ThresherHttpResponse {
+  int64_t status;
+  ThresherBytes body;
+} ThresherHttpResponse;
+int32_t thresher_http_request(const uint8_t* request, size_t length, int64_t timeout_ms,
+                              size_t body_limit, ThresherHttpResponse* response,
+                              ThresherBytes* error);
+
+// A bucket of an object store. All calls block; all return within the time that the options give;
+// memory of the caller is not touched after they returned. Keys are whole names within the bucket.
+//
+// `options`: a JSON object with "service" ("gcs", "s3" or "azblob"), "settings" (an object of
+// texts, as OpenDAL's service of that name takes them; without "region" AWS is asked for it),
+// "connection_string" (of an Azure storage account; may be missing), and the numbers part_bytes,
+// parallel_parts, request_timeout_ms, retry_budget_ms and upload_bytes_per_second of StoreOptions.
+typedef struct ThresherObjectStore ThresherObjectStore;
+int32_t thresher_object_store_open(const uint8_t* options, size_t length,
+                                   ThresherObjectStore** store, ThresherBytes* error);
+void thresher_object_store_free(ThresherObjectStore* store);
+int32_t thresher_object_store_put(const ThresherObjectStore* store, const uint8_t* key,
+                                  size_t key_length, const uint8_t* bytes, size_t length,
+                                  ThresherBytes* error);
+
+// With any outcome but THRESHER_OK and THRESHER_REFUSED the object may or may not be there.
+int32_t thresher_object_store_create(const ThresherObjectStore* store, const uint8_t* key,
+                                     size_t key_length, const uint8_t* bytes, size_t length,
+                                     ThresherBytes* error);
+
+// The whole object, if it has at most `limit` bytes.
+int32_t thresher_object_store_get(const ThresherObjectStore* store, const uint8_t* key,
+                                  size_t key_length, size_t limit, ThresherBytes* bytes,
+                                  ThresherBytes* error);
+int32_t thresher_object_store_get_range(const ThresherObjectStore* store, const uint8_t* key,
+                                        size_t key_length, uint64_t offset, uint8_t* out,
+                                        size_t length, ThresherBytes* error);
+
+typedef struct ThresherObjectInfo {
+  int64_t bytes;
+  int64_t modified_ms;
+  ThresherBytes checksum;  // as in ObjectInfo
+} ThresherObjectInfo;
+int32_t thresher_object_store_stat(const ThresherObjectStore* store, const uint8_t* key,
+                                   size_t key_length, ThresherObjectInfo* info,
+                                   ThresherBytes* error);
+
+// Up to `limit` objects, in ascending order.
+typedef struct ThresherListPage {
+  // Of each object: bytes and modified_ms as int64_t, the length of the key as uint64_t, all in
+  // this machine's byte order, and the key.
+  ThresherBytes objects;
+  bool more;
+} ThresherListPage;
+int32_t thresher_object_store_list(const ThresherObjectStore* store, const uint8_t* prefix,
+                                   size_t prefix_length, const uint8_t* start_after,
+                                   size_t start_after_length, size_t limit, ThresherListPage* page,
+                                   ThresherBytes* error);
+
+// THRESHER_OK also if there is no such object.
+int32_t thresher_object_store_delete(const ThresherObjectStore* store, const uint8_t* key,
+                                     size_t key_length, ThresherBytes* error);
 
 #ifdef __cplusplus
 }

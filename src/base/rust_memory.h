@@ -1,5 +1,5 @@
-#ifndef THRESHER_TEXT_RUST_MEMORY_H_
-#define THRESHER_TEXT_RUST_MEMORY_H_
+#ifndef THRESHER_BASE_RUST_MEMORY_H_
+#define THRESHER_BASE_RUST_MEMORY_H_
 
 #include <cstdint>
 #include <string>
@@ -49,13 +49,37 @@ inline const uint8_t* RustData(std::string_view text) {
 }
 
 // What a call's outcome means here: a wrong input is the user's, a panic is ours.
+inline Code RustCode(int32_t outcome) {
+  switch (outcome) {
+    case THRESHER_OK:
+      return Code::kOk;
+    case THRESHER_INVALID:
+      return Code::kInvalidArgument;
+    case THRESHER_NOT_FOUND:
+      return Code::kNotFound;
+    case THRESHER_DENIED:
+    case THRESHER_NO_CREDENTIALS:
+      return Code::kPermissionDenied;
+    case THRESHER_UNAVAILABLE:
+      return Code::kUnavailable;
+    case THRESHER_TOO_SHORT:
+    case THRESHER_TOO_LONG:
+      return Code::kDataLoss;
+    case THRESHER_REFUSED:
+    case THRESHER_REJECTED:
+      return Code::kFailedPrecondition;
+    default:
+      return Code::kInternal;
+  }
+}
+
 inline Status RustStatus(int32_t outcome, const RustBytes& error) {
   if (outcome == THRESHER_OK) return OkStatus();
   std::string message(error.view());
-  return outcome == THRESHER_INVALID ? InvalidArgument(std::move(message))
-                                     : Internal("panic in a library: " + message);
+  if (outcome == THRESHER_PANICKED) message = "panic in a library: " + message;
+  return Status(RustCode(outcome), std::move(message));
 }
 
 }  // namespace thresher
 
-#endif  // THRESHER_TEXT_RUST_MEMORY_H_
+#endif  // THRESHER_BASE_RUST_MEMORY_H_

@@ -1,0 +1,114 @@
+#include "cli/extract_inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "cli/version.h"
+#include "extract/run_store.h"
+#include "graph/hook_point.h"
+
+namespace thresher {
+namespace {
+
+Result<ShardFormat> FormatOf(const Model& model, const std::vector<HookPoint>& hooks, DType dtype) {
+  ShardFormat format;
+  format.dtype = dtype;
+  for (const HookPoint& hook : hooks) {
+    ASSIGN_OR_RETURN(const ValueId value, model.graph.FindHook(hook));
+    const int64_t width = model.graph.width(value);
+    if (HasScale(dtype) && width % static_cast<int64_t>(sizeof(float)) != 0) {
+      return InvalidArgument("--dtype " + std::string(DTypeName(dtype)) + ": hook point " +
+                             HookName(hook) + " has width " + std::to_string(width) +
+                             ", which is not a multiple of 4; use bf16");
+    }
+    format.hooks.push_back({HookName(hook), width});
+  }
+  return format;
+}
+
+int64_t BytesPerToken(const ShardFormat& format) {
+  int64_t bytes = 2 * DTypeBytes(DType::kI32);  // token id, position
+  for (const ShardHook& hook : format.hooks) {
+    bytes += hook.width * DTypeBytes(format.dtype);
+    if (HasScale(format.dtype)) bytes += DTypeBytes(DType::kF32);
+  }
+  return bytes;
+}
+
+Result<int64_t> ChooseMaxTokens(int64_t asked, const Model& model) {
+  constexpr int64_t kDefault = 2048;
+  if (asked == 0) return std::min(kDefault, model.max_positions);
+  if (asked <= model.max_positions) return asked;
+  return InvalidArgument(
+      fmt::format("--max-tokens {}: this model has {} positions (max_position_embeddings)", asked,
+                  model.max_positions));
+}
+
+}  // namespace
+
+Result<ExtractInputs> OpenInputs(const ExtractOptions& options) {
+  const ExtractSettings& settings = options.settings;
+  ExtractInputs inputs;
+  ASSIGN_OR_RETURN(inputs.store, OpenStore(settings.output, options.store));
+  ASSIGN_OR_RETURN(inputs.dataset, Dataset::Open(settings.dataset));
+  ASSIGN_OR_RETURN(inputs.model, LoadModel(settings.model));
+  const Model& model = *inputs.model;
+  ASSIGN_OR_RETURN(inputs.max_tokens, ChooseMaxTokens(settings.max_tokens, model));
+  ASSIGN_OR_RETURN(inputs.hooks, SelectHooks(settings.hooks, settings.layers,
+                                             static_cast<int32_t>(model.layer_count)));
+  ASSIGN_OR_RETURN(inputs.format, FormatOf(model, inputs.hooks, options.dtype));
+  inputs.bytes_per_token = BytesPerToken(inputs.format);
+  SampleReaderOptions reader_options;
+  reader_options.max_tokens = inputs.max_tokens;
+  reader_options.overlong = options.overlong;
+  reader_options.vocabulary_size = model.vocabulary_size;
+  ASSIGN_OR_RETURN(inputs.reader, SampleReader::Create(settings.model, reader_options));
+  inputs.sample_count = inputs.dataset->record_count();
+  if (settings.max_samples > 0) {
+    inputs.sample_count = std::min(inputs.sample_count, settings.max_samples);
+  }
+  return inputs;
+}
+
+RunSpec SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
+               const std::string& compute) {
+  RunSpec spec;
+  const Model& model = *inputs.model;
+  spec.model = {.path = options.settings.model,
+                .architecture = model.architecture,
+                .layer_count = model.layer_count,
+                .hidden_size = model.hidden_size,
+                .config_fingerprint = model.config_fingerprint,
+                .weights_fingerprint = model.weights.Fingerprint()};
+  spec.dataset = {.path = options.settings.dataset,
+                  .fingerprint = inputs.dataset->fingerprint(),
+                  .sample_count = inputs.sample_count};
+  spec.prompts = {.fingerprint = inputs.reader->fingerprint(),
+                  .max_tokens = inputs.max_tokens,
+                  .overlong = options.settings.overlong};
+  for (const ShardHook& hook : inputs.format.hooks) spec.capture.hooks.push_back(hook.name);
+  spec.capture.dtype = std::string(DTypeName(options.dtype));
+  spec.capture.compute = compute;
+  spec.capture.engine = options.settings.engine;
+  spec.capture.batch_tokens = options.settings.batch_tokens;
+  spec.shard_bytes = options.shard_bytes;
+  spec.program_version = kVersion;
+  return spec;
+}
+
+Result<std::string> ChooseCompute(Store& store, CpuCompute asked) {
+  if (asked == CpuCompute::kF32) return std::string("f32");
+  if (asked == CpuCompute::kBf16) return std::string("bf16");
+  const Result<Run> run = LoadRun(store);
+  if (!run.ok() && run.status().code() != Code::kNotFound) return run.status();
+  if (!run.ok()) return std::string(ProcessorHasBf16() ? "bf16" : "f32");
+  if (run->spec.capture.compute == "bf16" && !ProcessorHasBf16()) {
+    return FailedPrecondition(
+        "this run computes in bf16 and this processor has no bf16 arithmetic; say --compute bf16 "
+        "to emulate it, slowly");
+  }
+  return run->spec.capture.compute;
+}
+
+}  // namespace thresher

@@ -1,0 +1,47 @@
+#ifndef THRESHER_CLI_EXTRACT_INPUTS_H_
+#define THRESHER_CLI_EXTRACT_INPUTS_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/extract_options.h"
+#include "dataset/dataset.h"
+#include "dataset/sample_reader.h"
+#include "engine/cpu/cpu_engine.h"
+#include "extract/shard_builder.h"
+#include "model/model.h"
+#include "store/store.h"
+#include "work/run_spec.h"
+
+namespace thresher {
+
+// Everything that a worker needs, in the order in which it is made.
+struct ExtractInputs {
+  std::unique_ptr<Store> store;
+  std::optional<Dataset> dataset;
+  std::optional<Model> model;
+  std::optional<SampleReader> reader;
+  std::vector<HookPoint> hooks;
+  ShardFormat format;
+  int64_t bytes_per_token = 0;
+  int64_t max_tokens = 0;
+  int64_t sample_count = 0;
+};
+
+// Opens everything that the settings name; weights are mapped, not read.
+Result<ExtractInputs> OpenInputs(const ExtractOptions& options);
+
+// What the run computes, and from what. Reads all weights for their fingerprint.
+RunSpec SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
+               const std::string& compute);
+
+// Which arithmetic: what was asked for, else what the run has, else what the processor does best.
+Result<std::string> ChooseCompute(Store& store, CpuCompute asked);
+
+}  // namespace thresher
+
+#endif  // THRESHER_CLI_EXTRACT_INPUTS_H_

@@ -1,0 +1,73 @@
+#include "extract/publish.h"
+
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+
+namespace thresher {
+namespace {
+
+// Step 2. kDataLoss if the store holds something else than what was sent, or nothing. Checksums of
+// other sorts than CRC-32C are passed over: stores that report MD5 do so for small objects only.
+Status Compare(Store& store, const Commit& sent) {
+  const Result<ObjectInfo> stored = store.Stat(sent.shard);
+  if (stored.status().code() == Code::kNotFound) {
+    return DataLoss("it was uploaded, and the store does not have it");
+  }
+  RETURN_IF_ERROR(stored.status());
+  if (stored->bytes != sent.bytes) {
+    return DataLoss("uploaded " + std::to_string(sent.bytes) + " bytes, the store has " +
+                    std::to_string(stored->bytes));
+  }
+  if (stored->checksum.starts_with("crc32c:") && stored->checksum != sent.checksum) {
+    return DataLoss("uploaded " + sent.checksum + ", the store has " + stored->checksum);
+  }
+  return OkStatus();
+}
+
+// Steps 1 and 2.
+Status Upload(Store& store, Clock& clock, const Commit& commit, std::span<const std::byte> file,
+              const PublishPolicy& policy) {
+  Status compared;
+  for (int64_t upload = 0; upload < policy.uploads; ++upload) {
+    RETURN_IF_ERROR(WithRetries(clock, policy.retry, [&] {
+                      return store.Put(commit.shard, file);
+                    }).WithContext("uploading " + commit.shard));
+    compared = WithRetries(clock, policy.retry, [&] {
+                 return Compare(store, commit);
+               }).WithContext("after the upload of " + commit.shard);
+    if (compared.code() != Code::kDataLoss) return compared;
+  }
+  // No commit names it. A damaged shard that cannot be deleted now is an orphan like others.
+  (void)store.Delete(commit.shard);
+  return compared;
+}
+
+}  // namespace
+
+Result<Published> PublishShard(Store& store, Clock& clock, Ledger& ledger, Commit commit,
+                               std::span<const std::byte> file, const PublishPolicy& policy,
+                               const std::function<void(int64_t upload_ms)>& on_uploaded) {
+  THRESHER_CHECK(policy.uploads >= 1);
+  THRESHER_CHECK(commit.bytes == static_cast<int64_t>(file.size()));
+  const int64_t begin_ms = clock.MonotonicMs();
+  RETURN_IF_ERROR(Upload(store, clock, commit, file, policy));
+  if (on_uploaded) on_uploaded(clock.MonotonicMs() - begin_ms);
+
+  commit.committed_unix_ms = clock.UnixMs();
+  Published published;
+  RETURN_IF_ERROR(WithRetries(clock, policy.retry, [&] {
+                    const Result<Ledger::CommitOutcome> outcome = ledger.CommitUnit(commit);
+                    if (outcome.ok()) published.outcome = *outcome;
+                    return outcome.status();
+                  }).WithContext("committing " + commit.shard));
+  if (published.outcome == Ledger::CommitOutcome::kDuplicate) {
+    published.left_behind = WithRetries(clock, policy.retry, [&] {
+                              return store.Delete(commit.shard);
+                            }).WithContext("deleting the duplicate " + commit.shard);
+  }
+  return published;
+}
+
+}  // namespace thresher

@@ -1,0 +1,36 @@
+#ifndef THRESHER_STORE_CLOUD_URL_H_
+#define THRESHER_STORE_CLOUD_URL_H_
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace thresher {
+
+enum class Cloud {
+  kGcs,    // gs://
+  kS3,     // s3://
+  kAzure,  // az://
+};
+
+// "gs://bucket/a/b" in its parts.
+struct CloudUrl {
+  Cloud cloud = Cloud::kGcs;
+  std::string bucket;  // of Azure the container
+  std::string folder;  // "a/b", a key's form; empty: the whole bucket
+
+  // In canonical form: without a '/' at its end.
+  std::string Text() const;
+};
+
+// True for "gs://...", "s3://..." and "az://...".
+bool IsCloudUrl(std::string_view url);
+
+// kInvalidArgument, with the right form, unless IsCloudUrl(url) and it names a bucket and maybe a
+// folder. What follows the bucket is taken as it is, without %-escapes.
+Result<CloudUrl> ParseCloudUrl(std::string_view url);
+
+}  // namespace thresher
+
+#endif  // THRESHER_STORE_CLOUD_URL_H_

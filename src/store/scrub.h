@@ -1,0 +1,17 @@
+#ifndef THRESHER_STORE_SCRUB_H_
+#define THRESHER_STORE_SCRUB_H_
+
+#include <string>
+#include <string_view>
+
+namespace thresher {
+
+// `text`, an error message of somebody else's library or server, with "***" instead of what may be
+// a secret: user information and whole queries of URLs; values of Authorization and X-Amz-* fields,
+// of signatures, keys, tokens and passwords, whatever the spelling. Line breaks become spaces, and
+// it is cut after 1,000 bytes.
+std::string ScrubSecrets(std::string_view text);
+
+}  // namespace thresher
+
+#endif  // THRESHER_STORE_SCRUB_H_
