@@ -16,6 +16,7 @@
 #include "cli/version.h"
 #include "engine/cpu/cpu_engine.h"
 #include "extract/checkpoint.h"
+#include "extract/completion.h"
 #include "extract/ledger.h"
 #include "extract/planner.h"
 #include "extract/worker.h"
@@ -117,7 +118,7 @@ RunSpec SpecOf(const ExtractOptions& options, const Inputs& inputs, const std::s
                 .config_fingerprint = model.config_fingerprint,
                 .weights_fingerprint = model.weights.Fingerprint()};
   spec.dataset = {.path = options.settings.dataset,
-                  .fingerprint = inputs.dataset->fingerprint(),
+                  .fingerprint = inputs.dataset->FingerprintOfFirst(inputs.sample_count),
                   .sample_count = inputs.sample_count};
   spec.prompts = {.fingerprint = inputs.reader->fingerprint(),
                   .max_tokens = inputs.max_tokens,
@@ -198,15 +199,6 @@ class CheckpointMirror {
   bool broken_ = false;
 };
 
-Result<bool> HasExceptions(Store& store, const Run& run) {
-  ASSIGN_OR_RETURN(const std::string text, store.GetText(kManifestKey));
-  ASSIGN_OR_RETURN(const ManifestSummary summary, ManifestSummary::FromText(text, kManifestKey));
-  if (summary.run_fingerprint != run.fingerprint) {
-    return DataLoss("manifest.json belongs to another run");
-  }
-  return summary.rejected_count > 0 || summary.quarantined_count > 0;
-}
-
 void SayWhatIsPlanned(Reporter& reporter, const ExtractOptions& options, const Inputs& inputs,
                       const Run& run, const Engine& engine) {
   reporter.Say(
@@ -230,15 +222,21 @@ std::string SummaryOf(const Progress& progress, int64_t elapsed_ms) {
 }
 
 // What is left to do when a worker's pipeline has ended: the manifest, and the exit status.
-Result<int> Conclude(Store& store, const Run& run, Worker::Outcome outcome, Reporter& reporter) {
-  if (outcome == Worker::Outcome::kStopped) {
+Result<int> Conclude(Store& store, Clock& clock, const Run& run, Worker::Outcome outcome,
+                     const ConcludeOptions& options, Reporter& reporter) {
+  std::optional<Completion> completion;
+  if (outcome == Worker::Outcome::kComplete) {
+    ASSIGN_OR_RETURN(completion, ConcludeRun(store, clock, run, options));
+    if (!completion && !options.should_stop()) {
+      return DataLoss("commits that were there have disappeared from " + store.url() +
+                      "; see thresher verify, and thresher clean --reopen");
+    }
+  }
+  if (!completion) {
     reporter.Event("stopped before the run was complete; start the same command again to go on");
     return static_cast<int>(kExitStopped);
   }
-  ASSIGN_OR_RETURN(const bool whole, WriteManifest(store, run));
-  if (!whole) return DataLoss("commits that were there have disappeared from " + store.url());
-  ASSIGN_OR_RETURN(const bool exceptions, HasExceptions(store, run));
-  if (!exceptions) {
+  if (!completion->HasExceptions()) {
     reporter.Say("the run is complete: " + store.url());
     return static_cast<int>(kExitComplete);
   }
@@ -247,6 +245,10 @@ Result<int> Conclude(Store& store, const Run& run, Worker::Outcome outcome, Repo
       "thresher status " +
       store.url());
   return static_cast<int>(kExitExceptions);
+}
+
+int64_t PollMs(const ExtractOptions& options) {
+  return std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000);
 }
 
 Result<int> Extract(const ExtractOptions& options) {
@@ -260,10 +262,15 @@ Result<int> Extract(const ExtractOptions& options) {
   ASSIGN_OR_RETURN(const std::string compute, ChooseCompute(*inputs.store, options.compute));
   const RunSpec wanted = SpecOf(options, inputs, compute);
   const int64_t unit_tokens = std::max<int64_t>(1, options.shard_bytes / inputs.bytes_per_token);
-  ASSIGN_OR_RETURN(const Run run, CreateOrJoinRun(*inputs.store, wanted, [&] {
-                     return PlanUnits(*inputs.dataset, *inputs.reader, inputs.sample_count,
-                                      unit_tokens);
-                   }));
+  const JoinParts join_parts{
+      .make_plan =
+          [&](SampleRange samples) {
+            return PlanUnits(*inputs.dataset, *inputs.reader, samples, unit_tokens);
+          },
+      .dataset_fingerprint =
+          [&](int64_t count) { return inputs.dataset->FingerprintOfFirst(count); },
+      .extend = settings.extend};
+  ASSIGN_OR_RETURN(const Run run, CreateOrJoinRun(*inputs.store, wanted, join_parts));
   inputs.format.run_fingerprint = run.fingerprint;
   const CpuEngineOptions engine_options{
       .compute = compute == "bf16" ? CpuCompute::kBf16 : CpuCompute::kF32,
@@ -289,7 +296,8 @@ Result<int> Extract(const ExtractOptions& options) {
                  .session = session,
                  .worker_count =
                      settings.num_workers > 0 ? std::optional(settings.num_workers) : std::nullopt,
-                 .lease_ttl_ms = options.lease_ttl_ms});
+                 .lease_ttl_ms = options.lease_ttl_ms,
+                 .idle_poll_ms = PollMs(options)});
   Worker worker({.store = *inputs.store,
                  .clock = clock,
                  .run = run,
@@ -310,7 +318,7 @@ Result<int> Extract(const ExtractOptions& options) {
                 {.arenas = settings.arenas,
                  .stop_grace_ms = options.stop_grace_ms,
                  .beat_interval_ms = std::clamp<int64_t>(options.lease_ttl_ms / 6, 10, 5'000),
-                 .idle_poll_ms = std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000)});
+                 .idle_poll_ms = PollMs(options)});
   const Result<Worker::Outcome> outcome = worker.Run();
   reporter.Finish();
   reporter.Say(SummaryOf(progress, clock.MonotonicMs() - begin_ms));
@@ -319,7 +327,13 @@ Result<int> Extract(const ExtractOptions& options) {
     return outcome.status();
   }
   mirror.Write(*outcome == Worker::Outcome::kComplete ? "completed" : "stopped", reporter);
-  return Conclude(*inputs.store, run, *outcome, reporter);
+  return Conclude(*inputs.store, clock, run, *outcome,
+                  {.worker_id = settings.worker_id,
+                   .session = session,
+                   .lease_ttl_ms = options.lease_ttl_ms,
+                   .poll_ms = PollMs(options),
+                   .should_stop = [&] { return stop.requested(); }},
+                  reporter);
 }
 
 }  // namespace

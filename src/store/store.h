@@ -21,7 +21,7 @@ struct ObjectInfo {
   int64_t modified_ms = 0;
   // From Stat only, and only of stores that compute one themselves: "crc32c:<8 hex digits>" or
   // "md5:<32 hex digits>" of the object's bytes. Empty otherwise.
-  std::string checksum;
+  std::string checksum = {};
 };
 
 struct ListPage {
