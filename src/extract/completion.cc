@@ -97,7 +97,9 @@ Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const 
       .unit = unit_count, .epoch = 1, .worker_id = options.worker_id, .session = options.session};
   for (int64_t epoch = 1;; ++epoch) {
     ASSIGN_OR_RETURN(std::optional<Completion> completion, ReadCompletion(store, run));
-    if (completion) return completion;
+    // Somebody may have deleted the manifest, to have it written again.
+    const bool is_gone = store.Stat(kManifestKey).status().code() == Code::kNotFound;
+    if (completion) return is_gone ? WriteManifest(store, run) : completion;
     ASSIGN_OR_RETURN(const CreatedRecord created,
                      CreateRecord(store, ManifestLeaseKey(unit_count, epoch), lease.ToText()));
     if (created.creation == Creation::kOurs) return WriteManifest(store, run);

@@ -34,7 +34,8 @@ Result<Dataset> OpenDataset(const std::string& path, const RunSpec& spec) {
   }
   const std::string fingerprint = dataset.FingerprintOfFirst(sample_count);
   if (fingerprint != spec.dataset.fingerprint) {
-    return Differs(path, fmt::format("the first {} records have fingerprint", sample_count),
+    return Differs(path,
+                   fmt::format("the data set's first {} records have fingerprint", sample_count),
                    fingerprint, spec.dataset.fingerprint);
   }
   return dataset;
