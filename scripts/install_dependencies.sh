@@ -63,11 +63,11 @@ check_versions() {
     fail "cargo is missing: $hint; Debian bookworm's own (1.63) is too old for the crates"
   fi
   version=$(rustc --version | cut -d ' ' -f 2)
-  at_least "$version" 1.85 || fail "rustc is $version, but the crates need 1.85 or newer: $hint"
+  at_least "$version" 1.91 || fail "rustc is $version, but the crates need 1.91 or newer: $hint"
 }
 
 if ! { has apt-get && has dpkg-query; }; then
-  fail "this is not Debian: install g++ 12, cmake 3.25, ninja, pkg-config, Python 3.11, cargo 1.85,\
+  fail "this is not Debian: install g++ 12, cmake 3.25, ninja, pkg-config, Python 3.11, cargo 1.91,\
  oneDNN 2.6, Highway, nlohmann-json, CLI11, fmt, GoogleTest and xxHash, then build with cmake"
 fi
 mapfile -t missing < <(missing_packages)

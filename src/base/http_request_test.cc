@@ -6,13 +6,16 @@
 #include <string>
 
 #include "base/loopback_server_for_test.h"
+#include "base/rust_threads_for_test.h"
 
 namespace thresher {
 namespace {
 
 using testing::HasSubstr;
 
-TEST(HttpRequestTest, MethodHeadersStatusAndBody) {
+class HttpRequestTest : public RustThreadsTest {};
+
+TEST_F(HttpRequestTest, MethodHeadersStatusAndBody) {
   LoopbackServer server([](const ReceivedRequest&, int) { return Answer("404 Nope", "who?"); });
   const Result<HttpResponse> response =
       SendHttpRequest({.method = "PUT",
@@ -26,14 +29,14 @@ TEST(HttpRequestTest, MethodHeadersStatusAndBody) {
   EXPECT_THAT(server.Requests()[0].head, HasSubstr("x-aws-ec2-metadata-token-ttl-seconds: 60"));
 }
 
-TEST(HttpRequestTest, RedirectsAreAnswersToo) {
+TEST_F(HttpRequestTest, RedirectsAreAnswersToo) {
   LoopbackServer server([&](const ReceivedRequest&, int) {
     return Answer("302 Found", "", "Location: http://127.0.0.1:1/\r\n");
   });
   EXPECT_EQ(SendHttpRequest({.url = server.url()})->status, 302);
 }
 
-TEST(HttpRequestTest, NobodyAnswers) {
+TEST_F(HttpRequestTest, NobodyAnswers) {
   LoopbackServer silent(
       [](const ReceivedRequest&, int) { return ServerAction{.send = "", .stall_after = true}; });
   EXPECT_EQ(SendHttpRequest({.url = silent.url(), .timeout_ms = 50}).status().code(),
@@ -52,7 +55,7 @@ TEST(HttpRequestTest, NobodyAnswers) {
   EXPECT_EQ(SendHttpRequest({.url = gone}).status().code(), Code::kUnavailable);
 }
 
-TEST(HttpRequestTest, LongAnswersAreRefused) {
+TEST_F(HttpRequestTest, LongAnswersAreRefused) {
   LoopbackServer server([](const ReceivedRequest&, int number) {
     return Answer("200 OK", std::string(static_cast<size_t>(kMaxHttpBodyBytes) + number, 'x'));
   });
@@ -61,7 +64,7 @@ TEST(HttpRequestTest, LongAnswersAreRefused) {
   EXPECT_EQ(SendHttpRequest({.url = server.url()}).status().code(), Code::kDataLoss);
 }
 
-TEST(HttpRequestTest, WhatCannotBeSent) {
+TEST_F(HttpRequestTest, WhatCannotBeSent) {
   for (const HttpRequest& request : {
            HttpRequest{.url = "no URL"},
            HttpRequest{.method = "G ET", .url = "http://127.0.0.1/"},

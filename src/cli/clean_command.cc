@@ -13,7 +13,6 @@
 #include "cli/run_folder.h"
 #include "cli/store_settings.h"
 #include "doctor/cleaning.h"
-#include "doctor/reopen.h"
 
 namespace thresher {
 namespace {
@@ -86,7 +85,7 @@ void PrintJson(const CleanReport& report, bool removed) {
 Status Reopen(Store& store, const Run& run, const CleanSettings& settings) {
   Json reopened = Json::array();
   for (const int64_t unit : settings.reopen) {
-    RETURN_IF_ERROR(ReopenCommittedUnit(store, run, unit));
+    RETURN_IF_ERROR(ReopenUnit(store, run, unit));
     reopened.push_back(unit);
     if (!settings.json) {
       std::printf("unit %lld is open again\n", static_cast<long long>(unit));

@@ -19,6 +19,7 @@
 #include "engine/cpu/cpu_engine.h"
 #include "extract/checkpoint.h"
 #include "extract/cloud_metadata.h"
+#include "extract/completion.h"
 #include "extract/ledger.h"
 #include "extract/planner.h"
 #include "extract/preemption.h"
@@ -92,15 +93,6 @@ class CheckpointMirror {
   bool broken_ = false;
 };
 
-Result<bool> HasExceptions(Store& store, const Run& run) {
-  ASSIGN_OR_RETURN(const std::string text, store.GetText(kManifestKey));
-  ASSIGN_OR_RETURN(const ManifestSummary summary, ManifestSummary::FromText(text, kManifestKey));
-  if (summary.run_fingerprint != run.fingerprint) {
-    return DataLoss("manifest.json belongs to another run");
-  }
-  return summary.rejected_count > 0 || summary.quarantined_count > 0;
-}
-
 void SayWhatIsPlanned(Reporter& reporter, const ExtractOptions& options,
                       const ExtractInputs& inputs, const Run& run, const Engine& engine) {
   reporter.Say(
@@ -124,15 +116,21 @@ std::string SummaryOf(const Progress& progress, int64_t elapsed_ms) {
 }
 
 // What is left to do when a worker's pipeline has ended: the manifest, and the exit status.
-Result<int> Conclude(Store& store, const Run& run, Worker::Outcome outcome, Reporter& reporter) {
-  if (outcome == Worker::Outcome::kStopped) {
+Result<int> Conclude(Store& store, Clock& clock, const Run& run, Worker::Outcome outcome,
+                     const ConcludeOptions& options, Reporter& reporter) {
+  std::optional<Completion> completion;
+  if (outcome == Worker::Outcome::kComplete) {
+    ASSIGN_OR_RETURN(completion, ConcludeRun(store, clock, run, options));
+    if (!completion && !options.should_stop()) {
+      return DataLoss("commits that were there have disappeared from " + store.url() +
+                      "; see thresher verify, and thresher clean --reopen");
+    }
+  }
+  if (!completion) {
     reporter.Event("stopped before the run was complete; start the same command again to go on");
     return static_cast<int>(kExitStopped);
   }
-  ASSIGN_OR_RETURN(const bool whole, WriteManifest(store, run));
-  if (!whole) return DataLoss("commits that were there have disappeared from " + store.url());
-  ASSIGN_OR_RETURN(const bool exceptions, HasExceptions(store, run));
-  if (!exceptions) {
+  if (!completion->HasExceptions()) {
     reporter.Say("the run is complete: " + store.url());
     return static_cast<int>(kExitComplete);
   }
@@ -141,20 +139,6 @@ Result<int> Conclude(Store& store, const Run& run, Worker::Outcome outcome, Repo
       "thresher status " +
       store.url());
   return static_cast<int>(kExitExceptions);
-}
-
-// True if nothing is left to compute: then no weights need to be packed. Looks closer only if
-// somebody has seen the end before, so that it costs a worker of a running run one request.
-Result<bool> IsFinished(Store& store, const Run& run) {
-  if (!store.Stat(kManifestKey).ok()) return false;
-  const int64_t unit_count = run.plan.unit_count();
-  ASSIGN_OR_RETURN(std::vector<int64_t> units, ListUnits(store, kCommitsPrefix, unit_count));
-  ASSIGN_OR_RETURN(const std::vector<int64_t> set_aside,
-                   ListUnits(store, kQuarantinePrefix, unit_count));
-  units.insert(units.end(), set_aside.begin(), set_aside.end());
-  std::sort(units.begin(), units.end());
-  units.erase(std::unique(units.begin(), units.end()), units.end());
-  return static_cast<int64_t>(units.size()) == unit_count;
 }
 
 // A number that no flag or variable gave: that of a TPU machine in its slice, else 0. Equal numbers
@@ -190,11 +174,16 @@ struct JoinedRun {
   ExtractInputs& inputs;
   const Run& run;
   const std::string& compute;
+  const std::string& session;
   StopRequest& stop;
   Progress& progress;
   Reporter& reporter;
   CheckpointMirror& mirror;
 };
+
+int64_t PollMs(const ExtractOptions& options) {
+  return std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000);
+}
 
 // Loads the engine and works until the run is complete or the worker is stopped.
 Result<Worker::Outcome> Work(const JoinedRun& joined) {
@@ -215,13 +204,13 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
                    CreateCpuEngine(*inputs.model, inputs.hooks, engine_options));
   SayWhatIsPlanned(reporter, options, inputs, joined.run, *engine);
 
-  const std::string session = RandomSessionId();
   Ledger ledger(*inputs.store, clock, joined.run,
                 {.worker_id = options.worker_id,
-                 .session = session,
+                 .session = joined.session,
                  .worker_count =
                      settings.num_workers > 0 ? std::optional(settings.num_workers) : std::nullopt,
-                 .lease_ttl_ms = options.lease_ttl_ms});
+                 .lease_ttl_ms = options.lease_ttl_ms,
+                 .idle_poll_ms = PollMs(options)});
   Worker worker({.store = *inputs.store,
                  .clock = clock,
                  .run = joined.run,
@@ -230,7 +219,7 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
                  .reader = *inputs.reader,
                  .engine = *engine,
                  .format = inputs.format,
-                 .heartbeat = HeartbeatOf(options, session, *engine, clock),
+                 .heartbeat = HeartbeatOf(options, joined.session, *engine, clock),
                  .progress = joined.progress,
                  .stop = joined.stop,
                  .spool = copies.spool.get(),
@@ -243,7 +232,7 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
                 {.arenas = settings.arenas,
                  .stop_grace_ms = options.stop_grace_ms,
                  .beat_interval_ms = BeatIntervalMs(options.lease_ttl_ms),
-                 .idle_poll_ms = std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000),
+                 .idle_poll_ms = PollMs(options),
                  .max_consecutive_failures = settings.max_failures_in_a_row});
   const PreemptionWatch watch(
       {.cloud = options.cloud},
@@ -267,10 +256,15 @@ Result<int> Extract(ExtractOptions options) {
   ASSIGN_OR_RETURN(const std::string compute, ChooseCompute(*inputs.store, options.compute));
   const RunSpec wanted = SpecOf(options, inputs, compute);
   const int64_t unit_tokens = std::max<int64_t>(1, options.shard_bytes / inputs.bytes_per_token);
-  ASSIGN_OR_RETURN(const Run run, CreateOrJoinRun(*inputs.store, wanted, [&] {
-                     return PlanUnits(*inputs.dataset, *inputs.reader, inputs.sample_count,
-                                      unit_tokens);
-                   }));
+  const JoinParts join_parts{
+      .make_plan =
+          [&](SampleRange samples) {
+            return PlanUnits(*inputs.dataset, *inputs.reader, samples, unit_tokens);
+          },
+      .dataset_fingerprint =
+          [&](int64_t count) { return inputs.dataset->FingerprintOfFirst(count); },
+      .extend = settings.extend};
+  ASSIGN_OR_RETURN(const Run run, CreateOrJoinRun(*inputs.store, wanted, join_parts));
   inputs.format.run_fingerprint = run.fingerprint;
 
   Progress progress;
@@ -282,10 +276,12 @@ Result<int> Extract(ExtractOptions options) {
                      .unit_count = run.plan.unit_count(),
                      .bytes_per_token = inputs.bytes_per_token});
   CheckpointMirror mirror(options, progress);
-  ASSIGN_OR_RETURN(const bool finished, IsFinished(*inputs.store, run));
+  const std::string session = RandomSessionId();
+  // A complete run needs no engine.
+  ASSIGN_OR_RETURN(const std::optional<Completion> completed, FindCompletion(*inputs.store, run));
   Result<Worker::Outcome> outcome = Worker::Outcome::kComplete;
-  if (!finished) {
-    outcome = Work({options, inputs, run, compute, stop, progress, reporter, mirror});
+  if (!completed) {
+    outcome = Work({options, inputs, run, compute, session, stop, progress, reporter, mirror});
     reporter.Finish();
     reporter.Say(SummaryOf(progress, clock.MonotonicMs() - begin_ms));
   }
@@ -294,7 +290,13 @@ Result<int> Extract(ExtractOptions options) {
     return outcome.status();
   }
   mirror.Write(*outcome == Worker::Outcome::kComplete ? "completed" : "stopped", reporter);
-  return Conclude(*inputs.store, run, *outcome, reporter);
+  return Conclude(*inputs.store, clock, run, *outcome,
+                  {.worker_id = options.worker_id,
+                   .session = session,
+                   .lease_ttl_ms = options.lease_ttl_ms,
+                   .poll_ms = PollMs(options),
+                   .should_stop = [&] { return stop.requested(); }},
+                  reporter);
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ RunSpec SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
                 .config_fingerprint = model.config_fingerprint,
                 .weights_fingerprint = model.weights.Fingerprint()};
   spec.dataset = {.path = options.settings.dataset,
-                  .fingerprint = inputs.dataset->fingerprint(),
+                  .fingerprint = inputs.dataset->FingerprintOfFirst(inputs.sample_count),
                   .sample_count = inputs.sample_count};
   spec.prompts = {.fingerprint = inputs.reader->fingerprint(),
                   .max_tokens = inputs.max_tokens,

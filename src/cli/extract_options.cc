@@ -104,6 +104,8 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
   settings.Add("--shard-bytes", t.shard_bytes, "Size of a shard, such as 1GB or 256MiB [1GB]");
   settings.AddVariable("--shard-bytes", {"SHARD_SIZE_GB", "GB"});
   settings.Add("--max-samples", t.max_samples, "Use only the first so many samples [all]");
+  settings.AddFlag("--extend", t.extend,
+                   "Add to the run what the data set has more than it had (at its end)");
   settings.Add("--batch-tokens", t.batch_tokens,
                "Tokens of one forward pass; part of the run's identity [2048]");
   settings.Add("--threads", t.threads, "Threads of the engine [all cores]");

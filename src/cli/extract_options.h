@@ -31,6 +31,7 @@ struct ExtractSettings {
   std::string overlong = "truncate";
   std::string shard_bytes = "1GB";
   int64_t max_samples = 0;  // 0: all
+  bool extend = false;
   int64_t batch_tokens = 2048;
   int threads = 0;
   int64_t arenas = 2;

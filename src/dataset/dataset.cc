@@ -1,7 +1,5 @@
 #include "dataset/dataset.h"
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -33,30 +31,27 @@ Result<Dataset> Dataset::Open(const std::string& path) {
         {static_cast<int64_t>(begin), line, static_cast<int64_t>(end - begin)});
   };
 
-  // Fingerprint and index go over the file together, a piece at a time, so that a large one is read
-  // from disk once.
-  constexpr size_t kPieceBytes = size_t{4} << 20;
-  Fingerprinter fingerprinter;
   size_t line_begin = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-  for (size_t piece_begin = 0; piece_begin < text.size(); piece_begin += kPieceBytes) {
-    const size_t piece_end = std::min(piece_begin + kPieceBytes, text.size());
-    fingerprinter.Add(dataset.file_.bytes().subspan(piece_begin, piece_end - piece_begin));
-    size_t search = std::max(piece_begin, line_begin);
-    while (search < piece_end) {
-      const void* newline = std::memchr(text.data() + search, '\n', piece_end - search);
-      if (newline == nullptr) break;
-      const auto end = static_cast<size_t>(static_cast<const char*>(newline) - text.data());
-      add_line(line_begin, end);
-      search = line_begin = end + 1;
-    }
+  while (line_begin < text.size()) {
+    const size_t end = text.find('\n', line_begin);
+    if (end == text.npos) break;
+    add_line(line_begin, end);
+    line_begin = end + 1;
   }
   if (line_begin < text.size()) add_line(line_begin, text.size());
   if (dataset.records_.empty()) {
     return InvalidArgument(path + (text.empty() ? " is empty" : " holds nothing but blank lines") +
                            "; expected JSONL, one record a line");
   }
-  dataset.fingerprint_ = fingerprinter.Finish();
   return dataset;
+}
+
+std::string Dataset::FingerprintOfFirst(int64_t record_count) const {
+  Fingerprinter fingerprinter;
+  for (int64_t index = 0; index < record_count; ++index) {
+    fingerprinter.AddField(Record(index));
+  }
+  return fingerprinter.Finish();
 }
 
 std::string_view Dataset::Record(int64_t index) const {

@@ -26,8 +26,9 @@ class Dataset {
   // "PATH:LINE", lines counted from 1, for messages about a record.
   std::string Location(int64_t index) const;
 
-  // Of the whole file's bytes.
-  const std::string& fingerprint() const { return fingerprint_; }
+  // Of the texts of the first `record_count` records: the same for every file that begins with
+  // them, however its lines end. Reads them.
+  std::string FingerprintOfFirst(int64_t record_count) const;
   const std::string& path() const { return file_.path(); }
 
  private:
@@ -40,7 +41,6 @@ class Dataset {
 
   MappedFile file_;
   std::vector<RecordSpan> records_;
-  std::string fingerprint_;
 };
 
 }  // namespace thresher

@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "base/random.h"
-#include "doctor/reopen.h"
+#include "extract/run_store.h"
 #include "doctor/temporary_files.h"
 #include "store/contract.h"
 #include "work/keys.h"
@@ -237,7 +237,7 @@ bool Cleaning::HasStopped(const std::string& heartbeat_key) {
 // After the shard of an open unit was removed: did its maker wake up and commit it all the same?
 void Cleaning::CheckNotCommitted(const StoredShard& shard) {
   if (!JudgeByCommit(shard).is_in_use) return;
-  const Status reopened = ReopenCommittedUnit(store_, run_, shard.unit);
+  const Status reopened = ReopenUnit(store_, run_, shard.unit);
   AddProblem(fmt::format(
       "unit {} was committed by session {}, which had been silent, at the moment when its shard "
       "was removed; {}",

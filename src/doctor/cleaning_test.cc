@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/temporary_folder_for_test.h"
-#include "doctor/reopen.h"
+#include "extract/run_store.h"
 #include "store/broken_stores_for_test.h"
 #include "store/fault_store.h"
 #include "store/local_store.h"
@@ -355,21 +355,6 @@ TEST_F(CleaningTest, TemporaryFilesOfKilledWritersGo) {
   EXPECT_FALSE(std::filesystem::exists(deep_file));
   EXPECT_TRUE(std::filesystem::exists(young_file));
   EXPECT_TRUE(std::filesystem::exists(folder.PathOf("run.json")));
-}
-
-TEST_F(CleaningTest, AReopenedUnitHasNeitherCommitNorManifest) {
-  PutShard(0, "winner");
-  PutCommit(0, "winner");
-  PutCommit(1, "winner");
-  Put(std::string(kManifestKey), "{}");
-  EXPECT_EQ(ReopenCommittedUnit(store_, *run_, 4).code(), Code::kInvalidArgument);
-  EXPECT_EQ(ReopenCommittedUnit(store_, *run_, -1).code(), Code::kInvalidArgument);
-  EXPECT_EQ(ReopenCommittedUnit(store_, *run_, 2).code(), Code::kNotFound);
-  EXPECT_TRUE(Has(std::string(kManifestKey)));
-  EXPECT_TRUE(ReopenCommittedUnit(store_, *run_, 0).ok());
-  EXPECT_FALSE(Has(CommitKey(0)));
-  EXPECT_FALSE(Has(std::string(kManifestKey)));
-  EXPECT_TRUE(Has(CommitKey(1)));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "extract/ledger.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -11,9 +12,24 @@ namespace {
 
 // Who wrote a lease. One that cannot be read is held by nobody that will ever show a sign of life:
 // it runs out like others.
-std::string SessionOfLease(std::string_view text, const std::string& key) {
+struct Holder {
+  std::string session;
+  std::string heartbeat_key;
+};
+
+Holder HolderOf(std::string_view text, const std::string& key) {
   const Result<Lease> lease = Lease::FromText(text, key);
-  return lease.ok() ? lease->session : "unreadable " + key;
+  if (!lease.ok()) return {"unreadable " + key, ""};
+  return {lease->session, HeartbeatKey(lease->worker_id, lease->session)};
+}
+
+// FNV-1a (Fowler, Noll, Vo 1991), so that a session always makes the same choices.
+uint64_t SeedOf(std::string_view session) {
+  uint64_t hash = 14695981039346656037u;
+  for (const char character : session) {
+    hash = (hash ^ static_cast<unsigned char>(character)) * 1099511628211u;
+  }
+  return hash;
 }
 
 }  // namespace
@@ -23,16 +39,16 @@ Ledger::Ledger(Store& store, Clock& clock, const Run& run, Options options)
       clock_(clock),
       run_(run),
       options_(std::move(options)),
+      random_(SeedOf(options_.session)),
       board_({.unit_count = run.plan.unit_count(),
-              .session = options_.session,
               .stream = options_.worker_id,
-              .stream_count = options_.worker_count}) {}
+              .stream_count = options_.worker_count,
+              .lease_ttl_ms = options_.lease_ttl_ms,
+              .seed = random_.Next()}) {}
 
 Status Ledger::Beat(const Heartbeat& heartbeat) {
-  const std::string key = HeartbeatKey(options_.worker_id, options_.session);
-  RETURN_IF_ERROR(store_.Put(key, AsBytes(heartbeat.ToText())));
-  ASSIGN_OR_RETURN(const ObjectInfo info, store_.Stat(key));
-  store_now_ms_ = info.modified_ms;
+  RETURN_IF_ERROR(
+      store_.Put(HeartbeatKey(options_.worker_id, options_.session), AsBytes(heartbeat.ToText())));
   last_beat_monotonic_ms_ = clock_.MonotonicMs();
   return OkStatus();
 }
@@ -41,69 +57,125 @@ int64_t Ledger::MillisecondsSinceBeat() const {
   return clock_.MonotonicMs() - last_beat_monotonic_ms_;
 }
 
-Status Ledger::Refresh() {
-  RETURN_IF_ERROR(SettleEndedClaims());
-  const int64_t unit_count = board_.unit_count();
-  ASSIGN_OR_RETURN(const std::vector<int64_t> committed,
-                   ListUnits(store_, kCommitsPrefix, unit_count));
-  for (const int64_t unit : committed) board_.MarkCommitted(unit);
-  ASSIGN_OR_RETURN(const std::vector<int64_t> quarantined,
-                   ListUnits(store_, kQuarantinePrefix, unit_count));
-  for (const int64_t unit : quarantined) board_.MarkQuarantined(unit);
-  RETURN_IF_ERROR(ObserveLeases());
-  return ObserveSessions();
+Result<Ledger::Step> Ledger::Next() {
+  RETURN_IF_ERROR(SettleOwnEvents());
+  bool refreshed = false;
+  constexpr int kMaxActions = 64;
+  for (int action = 0; action < kMaxActions; ++action) {
+    const UnitBoard::Choice choice = board_.Next({.now_ms = clock_.MonotonicMs(),
+                                                  .store_now_ms = store_now_ms_,
+                                                  .backup_after_ms = BackupAfterMs()});
+    switch (choice.action) {
+      case UnitBoard::Action::kDone:
+        return Step{.kind = Step::Kind::kDone};
+      case UnitBoard::Action::kWait:
+        if (refreshed) return Wait();
+        refreshed = true;
+        RETURN_IF_ERROR(RefreshWhileIdle());
+        break;
+      case UnitBoard::Action::kReadIndex:
+        RETURN_IF_ERROR(ReadIndex());
+        break;
+      case UnitBoard::Action::kLook:
+        RETURN_IF_ERROR(Look(choice.block));
+        break;
+      case UnitBoard::Action::kMark: {
+        const std::string key =
+            BlockMarkKey(choice.block, board_.UnitsOf(choice.block).count, choice.mark);
+        // A hint: if it cannot be written now, somebody else will.
+        (void)store_.CreateIfAbsent(key, AsBytes("{}\n"));
+        break;
+      }
+      case UnitBoard::Action::kExamine:
+        RETURN_IF_ERROR(Examine(choice));
+        break;
+      case UnitBoard::Action::kQuarantine:
+        RETURN_IF_ERROR(SetAside(choice.unit));
+        break;
+      case UnitBoard::Action::kClaim: {
+        ASSIGN_OR_RETURN(const bool ours, TryClaim(choice.unit, choice.epoch));
+        if (!ours) break;
+        idle_rounds_ = 0;
+        return Step{.kind = Step::Kind::kClaimed, .claimed = {choice.unit, choice.epoch}};
+      }
+    }
+  }
+  return Step{.kind = Step::Kind::kWait, .wait_ms = 0};
 }
 
-Status Ledger::ObserveLeases() {
-  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kLeasesPrefix));
-  std::map<int64_t, std::pair<int64_t, const ObjectInfo*>> newest;  // unit -> epoch, object
+// Pauses double up to a twelfth of the time to live, and vary, so that many idle workers neither
+// ask much nor all at once.
+Ledger::Step Ledger::Wait() {
+  constexpr int64_t kMaxDoublings = 10;
+  const int64_t longest_ms = std::max(options_.idle_poll_ms, options_.lease_ttl_ms / 12);
+  const int64_t doublings = std::min(idle_rounds_++, kMaxDoublings);
+  const int64_t pause_ms = std::min(options_.idle_poll_ms << doublings, longest_ms);
+  const double varied_ms = static_cast<double>(pause_ms) * (0.75 + 0.5 * random_.Uniform());
+  return {.kind = Step::Kind::kWait, .wait_ms = std::max<int64_t>(1, std::llround(varied_ms))};
+}
+
+Status Ledger::RefreshWhileIdle() {
+  RETURN_IF_ERROR(ReadIndex());
+  RETURN_IF_ERROR(ReadStoreTime());
+  const std::optional<int64_t> block = board_.BlockToRecheck();
+  return block ? Look(*block) : OkStatus();
+}
+
+Status Ledger::ReadIndex() {
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kIndexPrefix));
+  std::vector<BlockMarkName> marks;
   for (const ObjectInfo& object : objects) {
-    const std::optional<LeaseName> name = ParseLeaseKey(object.key);
-    if (!name || name->unit >= board_.unit_count() || board_.IsFinished(name->unit)) continue;
-    if (name->end) {
-      board_.ObserveClaimEnd(name->unit, name->epoch, *name->end);
-      continue;
-    }
-    board_.ObserveOlderClaim(name->unit, name->epoch);
-    if (auto& entry = newest[name->unit]; name->epoch > entry.first) {
-      entry = {name->epoch, &object};
-    }
+    if (const auto mark = ParseBlockMarkKey(object.key)) marks.push_back(*mark);
   }
-  for (const auto& [unit, entry] : newest) {
-    const auto& [epoch, object] = entry;
-    auto known = session_of_lease_.find(object->key);
-    if (known == session_of_lease_.end()) {
-      Result<std::string> text = store_.GetText(object->key);
-      if (!text.ok()) return text.status().WithContext(object->key);
-      known = session_of_lease_.emplace(object->key, SessionOfLease(*text, object->key)).first;
-    }
-    int64_t& written_ms = lease_written_ms_[known->second];
-    written_ms = std::max(written_ms, object->modified_ms);
-    board_.ObserveClaim(unit, epoch, known->second);
-  }
+  board_.ObserveIndex(marks, clock_.MonotonicMs());
   return OkStatus();
 }
 
-Status Ledger::ObserveSessions() {
-  const std::vector<std::string> holders = board_.SessionsThatHold();
-  if (holders.empty()) return OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kWorkersPrefix));
-  std::map<std::string, const ObjectInfo*> heartbeats;
-  for (const ObjectInfo& object : objects) {
-    if (const auto name = ParseHeartbeatKey(object.key)) heartbeats[name->session] = &object;
+Status Ledger::ReadStoreTime() {
+  const Result<ObjectInfo> own = store_.Stat(HeartbeatKey(options_.worker_id, options_.session));
+  if (!own.ok()) return own.status().code() == Code::kNotFound ? OkStatus() : own.status();
+  store_now_ms_ = own->modified_ms;
+  return OkStatus();
+}
+
+// The leases first: a unit that is claimed and committed in between is then seen as committed.
+Status Ledger::Look(int64_t block) {
+  BlockListing listing;
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> leases,
+                   ListAll(store_, std::string(kLeasesPrefix) + BlockPrefix(block)));
+  for (const ObjectInfo& object : leases) {
+    if (const auto name = ParseLeaseKey(object.key)) {
+      listing.leases.push_back({*name, object.modified_ms});
+    }
   }
-  // Only an idle worker has the time to ask whether a silent one said good-bye.
-  const bool ask_for_state = board_.Next().action == UnitBoard::Action::kWait;
-  for (const std::string& session : holders) {
-    const auto heartbeat = heartbeats.find(session);
-    const bool has_heartbeat = heartbeat != heartbeats.end();
-    // A claim is a sign of life too: it covers a heartbeat that was lost.
-    const int64_t seen_ms =
-        std::max(has_heartbeat ? heartbeat->second->modified_ms : 0, lease_written_ms_[session]);
-    bool alive = IsFresh(session, seen_ms);
-    if (alive && ask_for_state && has_heartbeat) alive = !HasStopped(heartbeat->second->key);
-    board_.ObserveSession(session, alive);
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> commits,
+                   ListAll(store_, std::string(kCommitsPrefix) + BlockPrefix(block)));
+  for (const ObjectInfo& object : commits) {
+    if (const auto unit = UnitOfRecordKey(object.key, kCommitsPrefix)) {
+      listing.committed.push_back(*unit);
+    }
   }
+  board_.ObserveBlock(block, listing, clock_.MonotonicMs());
+  return OkStatus();
+}
+
+Status Ledger::Examine(const UnitBoard::Choice& choice) {
+  const std::string key = LeaseKey(choice.unit, choice.epoch);
+  const Result<std::string> text = store_.GetText(key);
+  if (!text.ok() && text.status().code() != Code::kNotFound) {
+    return text.status().WithContext(key);
+  }
+  const Holder holder = HolderOf(text.ok() ? *text : "", key);
+  // A claim is a sign of life too: it covers a heartbeat that was lost.
+  int64_t seen_ms = choice.written_ms;
+  if (!holder.heartbeat_key.empty()) {
+    const Result<ObjectInfo> heartbeat = store_.Stat(holder.heartbeat_key);
+    if (!heartbeat.ok() && heartbeat.status().code() != Code::kNotFound) {
+      return heartbeat.status().WithContext(holder.heartbeat_key);
+    }
+    if (heartbeat.ok()) seen_ms = std::max(seen_ms, heartbeat->modified_ms);
+  }
+  board_.ObserveHolder(choice.unit, IsFresh(holder.session, seen_ms), clock_.MonotonicMs());
   return OkStatus();
 }
 
@@ -117,53 +189,26 @@ bool Ledger::IsFresh(const std::string& session, int64_t seen_ms) {
          now_ms - last.since_ms <= options_.lease_ttl_ms;
 }
 
-bool Ledger::HasStopped(const std::string& heartbeat_key) {
-  const Result<std::string> text = store_.GetText(heartbeat_key);
-  if (!text.ok()) return false;
-  const Result<Heartbeat> heartbeat = Heartbeat::FromText(*text, heartbeat_key);
-  return heartbeat.ok() && heartbeat->state == "stopped";
-}
-
-Result<std::optional<Ledger::Claimed>> Ledger::ClaimNext() {
-  while (true) {
-    const UnitBoard::Choice choice = board_.Next();
-    switch (choice.action) {
-      case UnitBoard::Action::kDone:
-      case UnitBoard::Action::kWait:
-        return std::optional<Claimed>();
-      case UnitBoard::Action::kQuarantine:
-        RETURN_IF_ERROR(SetAside(choice.unit));
-        break;
-      case UnitBoard::Action::kClaim: {
-        ASSIGN_OR_RETURN(const bool ours, TryClaim(choice.unit, choice.epoch));
-        if (ours) return std::optional(Claimed{choice.unit, choice.epoch});
-        break;
-      }
-    }
-  }
-}
-
 // True if the claim is ours and there is work to do; false if it was someone else's, or if the unit
 // turned out to be committed. Either way the board knows more than before.
 Result<bool> Ledger::TryClaim(int64_t unit, int64_t epoch) {
-  const std::string key = LeaseKey(unit, epoch);
   const Lease lease{unit, epoch, options_.worker_id, options_.session};
-  ASSIGN_OR_RETURN(const CreatedRecord created, CreateRecord(store_, key, lease.ToText()));
+  ASSIGN_OR_RETURN(const CreatedRecord created,
+                   CreateRecord(store_, LeaseKey(unit, epoch), lease.ToText()));
   if (created.creation == Creation::kSomeoneElses) {
-    const std::string winner = SessionOfLease(created.existing, key);
-    session_of_lease_[key] = winner;
-    // Its age is known at the next refresh; until then it counts as alive.
-    board_.ObserveSession(winner, true);
-    board_.ObserveClaim(unit, epoch, winner);
+    board_.ObserveClaim(unit, epoch, clock_.MonotonicMs());
     return false;
   }
-  session_of_lease_[key] = options_.session;
-  board_.ObserveClaim(unit, epoch, options_.session);
-  // What is known may be old: the unit may have been committed in the meantime. If the store cannot
-  // say, go on: the commit decides.
-  if (!store_.Stat(CommitKey(unit)).ok()) return true;
-  board_.MarkCommitted(unit);
-  return false;
+  board_.ObserveOwnClaim(unit, epoch, clock_.MonotonicMs());
+  // What is known may be old: a unit that others have claimed before may be committed by now. If
+  // the store cannot say, go on: the commit decides.
+  if (epoch > 1 && store_.Stat(CommitKey(unit)).ok()) {
+    board_.MarkFinished(unit);
+    return false;
+  }
+  std::lock_guard lock(own_mutex_);
+  claimed_at_ms_[unit] = clock_.MonotonicMs();
+  return true;
 }
 
 Status Ledger::SetAside(int64_t unit) {
@@ -184,53 +229,76 @@ Status Ledger::SetAside(int64_t unit) {
   }
   quarantine.errors.push_back(std::to_string(claims) + " claims in all ended without a commit");
   RETURN_IF_ERROR(CreateRecord(store_, QuarantineKey(unit), quarantine.ToText()).status());
-  board_.MarkQuarantined(unit);
+  board_.MarkFinished(unit);
   return OkStatus();
 }
 
 Result<Ledger::CommitOutcome> Ledger::CommitUnit(const Commit& commit) {
   const std::string key = CommitKey(commit.unit);
   ASSIGN_OR_RETURN(const CreatedRecord created, CreateRecord(store_, key, commit.ToText()));
+  Add({.claimed = {commit.unit, commit.epoch}, .finished = true});
   if (created.creation == Creation::kOurs) return CommitOutcome::kCommitted;
   ASSIGN_OR_RETURN(const Commit winner, Commit::FromText(created.existing, key));
   return winner.shard == commit.shard ? CommitOutcome::kCommitted : CommitOutcome::kDuplicate;
 }
 
 Status Ledger::EndClaim(const Claimed& claimed, LeaseEnd end, const std::string& reason) {
-  EndedClaim ended{claimed, end, LeaseEndRecord{options_.session, reason}.ToText()};
-  Status status = RecordEnd(ended);
-  std::lock_guard lock(ended_mutex_);
-  ended_.emplace_back(std::move(ended), status.ok());
+  OwnEvent event{
+      .claimed = claimed, .end = end, .text = LeaseEndRecord{options_.session, reason}.ToText()};
+  Status status = RecordEnd(event);
+  event.recorded = status.ok();
+  Add(std::move(event));
   return status;
 }
 
-Status Ledger::RecordEnd(const EndedClaim& ended) {
+Status Ledger::RecordEnd(const OwnEvent& ended) {
   return CreateRecord(store_, LeaseEndKey(ended.claimed.unit, ended.claimed.epoch, ended.end),
                       ended.text)
       .status();
 }
 
-// Tells the board of claims that ended, and the store of those that it has not heard of: a claim
-// whose end is not recorded would be held for as long as this session lives.
-Status Ledger::SettleEndedClaims() {
-  std::vector<std::pair<EndedClaim, bool>> ended;
+void Ledger::Add(OwnEvent event) {
+  std::lock_guard lock(own_mutex_);
+  const auto claimed_at = claimed_at_ms_.find(event.claimed.unit);
+  if (claimed_at != claimed_at_ms_.end()) {
+    const int64_t took_ms = clock_.MonotonicMs() - claimed_at->second;
+    if (event.finished) unit_ms_ = unit_ms_ ? (3 * *unit_ms_ + took_ms) / 4 : took_ms;
+    claimed_at_ms_.erase(claimed_at);
+  }
+  own_events_.push_back(std::move(event));
+}
+
+// Tells the board what became of our claims, and the store of ends that it has not heard of: a
+// claim whose end is not recorded would be held for as long as this session lives.
+Status Ledger::SettleOwnEvents() {
+  std::vector<OwnEvent> events;
   {
-    std::lock_guard lock(ended_mutex_);
-    ended.swap(ended_);
+    std::lock_guard lock(own_mutex_);
+    events.swap(own_events_);
   }
   Status status;
-  for (auto& [claim, recorded] : ended) {
-    if (!recorded) {
-      if (Status again = RecordEnd(claim); !again.ok()) {
+  for (OwnEvent& event : events) {
+    if (event.finished) {
+      board_.ObserveOwnCommit(event.claimed.unit);
+      continue;
+    }
+    if (!event.recorded) {
+      if (Status again = RecordEnd(event); !again.ok()) {
         status = again;
-        std::lock_guard lock(ended_mutex_);
-        ended_.emplace_back(std::move(claim), false);
+        Add(std::move(event));
         continue;
       }
     }
-    board_.ObserveClaimEnd(claim.claimed.unit, claim.claimed.epoch, claim.end);
+    board_.ObserveOwnEnd(event.claimed.unit, event.claimed.epoch, event.end);
   }
   return status;
+}
+
+// Others are expected to be about as fast as this worker; one that has taken twice as long is slow
+// or dead. A worker that has made no unit itself cannot tell.
+int64_t Ledger::BackupAfterMs() const {
+  std::lock_guard lock(own_mutex_);
+  return unit_ms_ ? std::max(2 * *unit_ms_, options_.lease_ttl_ms / 4) : 0;
 }
 
 }  // namespace thresher

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/result.h"
 #include "extract/run_store.h"
 #include "store/store.h"
@@ -19,15 +20,14 @@
 
 namespace thresher {
 
-// One worker's side of the protocol (DESIGN: claim, produce, commit) in a store that is all the
-// workers share:
+// One worker's side of the protocol (docs/protocol.md) in a store that is all the workers share:
 //   1. claim      create leases/unit-N/eK; whoever creates it holds the unit until its heartbeat
 //                 grows older than the time to live
 //   2. produce    elsewhere; the shard's name holds unit, epoch and session
 //   3. commit     create commits/unit-N.json; whoever creates it has made the unit's shard. Nothing
 //                 else decides
 // Ages are differences between timestamps of the store, never of this machine's clock.
-// Thread-safety: Beat from one thread; Refresh, ClaimNext from one thread; the rest from any.
+// Thread-safety: Beat from one thread; Next and finished_count from one thread; the rest from any.
 class Ledger {
  public:
   struct Options {
@@ -35,30 +35,35 @@ class Ledger {
     std::string session;
     std::optional<int64_t> worker_count = std::nullopt;  // streams; unknown: no preferred part
     int64_t lease_ttl_ms = 180'000;
+    int64_t idle_poll_ms = 1'000;  // the first pause of an idle worker; later ones are longer
   };
 
   // `store`, `clock` and `run` must outlive the ledger.
   Ledger(Store& store, Clock& clock, const Run& run, Options options);
 
-  // Writes this session's heartbeat and takes the store's time from it.
+  // Writes this session's heartbeat.
   Status Beat(const Heartbeat& heartbeat);
 
   // How long ago, by this machine's monotonic clock, the last Beat succeeded.
   int64_t MillisecondsSinceBeat() const;
 
-  // Reads what others have done.
-  Status Refresh();
-
   struct Claimed {
     int64_t unit = 0;
     int64_t epoch = 0;
   };
-  // Claims the best unit there is; sets poisoned units aside on the way. Nothing if all that is
-  // left is held by others, or if all is done (see Done). Works from what Refresh saw.
-  Result<std::optional<Claimed>> ClaimNext();
-
-  // Every unit is committed or set aside, as far as is known.
-  bool Done() const { return board_.Next().action == UnitBoard::Action::kDone; }
+  struct Step {
+    enum class Kind {
+      kClaimed,  // `claimed` is this worker's to produce
+      kWait,     // all that is left is held by others: ask again after `wait_ms`
+      kDone,     // every unit is committed or set aside, as far as is known
+    };
+    Kind kind = Kind::kDone;
+    Claimed claimed = {};
+    int64_t wait_ms = 0;
+  };
+  // Gets the next unit, reading what others have done as far as that is needed; sets poisoned units
+  // aside on the way. Works in bounded time: kWait may also mean that it should be asked at once.
+  Result<Step> Next();
 
   enum class CommitOutcome { kCommitted, kDuplicate };
   // Offers the record for the unit. kDuplicate: another shard of this unit was committed before;
@@ -66,46 +71,56 @@ class Ledger {
   Result<CommitOutcome> CommitUnit(const Commit& commit);
 
   // Ends a claim of ours without a commit, so that anybody may claim the unit at once. If the store
-  // cannot be told now, the next Refresh tells it.
+  // cannot be told now, the next call of Next tells it.
   Status EndClaim(const Claimed& claimed, LeaseEnd end, const std::string& reason);
 
   const Options& options() const { return options_; }
-  int64_t committed_count() const { return board_.committed_count(); }
-  int64_t quarantined_count() const { return board_.quarantined_count(); }
+  // Units that are committed or set aside, as far as is known.
+  int64_t finished_count() const { return board_.finished_count(); }
 
  private:
-  struct EndedClaim {
-    Claimed claimed;
+  // What this worker did to a claim of its own, until the board knows it.
+  struct OwnEvent {
+    Claimed claimed = {};
+    bool finished = false;  // the unit is committed, by us or someone else; else the claim ended:
     LeaseEnd end = LeaseEnd::kReleased;
-    std::string text;
+    std::string text = {};  // of the record of the claim's end
+    bool recorded = false;  // in the store
   };
 
-  Status RecordEnd(const EndedClaim& ended);
-  Status SettleEndedClaims();
-  Status ObserveLeases();
-  Status ObserveSessions();
+  void Add(OwnEvent event);
+  Status SettleOwnEvents();
+  Status RecordEnd(const OwnEvent& ended);
+  Status ReadIndex();
+  Status ReadStoreTime();
+  Status Look(int64_t block);
+  Status Examine(const UnitBoard::Choice& choice);
   bool IsFresh(const std::string& session, int64_t seen_ms);
-  bool HasStopped(const std::string& heartbeat_key);
   Status SetAside(int64_t unit);
   Result<bool> TryClaim(int64_t unit, int64_t epoch);
+  Status RefreshWhileIdle();
+  Step Wait();
+  int64_t BackupAfterMs() const;
 
   Store& store_;
   Clock& clock_;
   const Run& run_;
   const Options options_;
+  Random random_;  // of pauses
   UnitBoard board_;
-  std::map<std::string, std::string>
-      session_of_lease_;                             // lease key -> session; leases never change
-  std::map<std::string, int64_t> lease_written_ms_;  // session -> its newest claim, store time
   struct LastSeen {
     int64_t stamp_ms = -1;  // the newest sign of life, store time
     int64_t since_ms = 0;   // when we saw it first, our own monotonic time
   };
-  std::map<std::string, LastSeen> last_seen_;  // by session
-  std::mutex ended_mutex_;
-  std::vector<std::pair<EndedClaim, bool>> ended_;  // and whether the store knows
-  std::atomic<int64_t> store_now_ms_{0};            // of the last heartbeat
+  std::map<std::string, LastSeen> last_seen_;  // by session, of holders that were examined
+  int64_t store_now_ms_ = -1;                  // of our heartbeat, when last asked; -1: unknown
+  int64_t idle_rounds_ = 0;                    // since the last claim
   std::atomic<int64_t> last_beat_monotonic_ms_{0};
+
+  mutable std::mutex own_mutex_;
+  std::vector<OwnEvent> own_events_;          // guarded by own_mutex_
+  std::map<int64_t, int64_t> claimed_at_ms_;  // guarded by own_mutex_; by unit, monotonic time
+  std::optional<int64_t> unit_ms_;            // guarded by own_mutex_; mean from claim to commit
 };
 
 }  // namespace thresher

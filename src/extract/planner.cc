@@ -11,11 +11,11 @@
 
 namespace thresher {
 
-Result<Plan> PlanUnits(const Dataset& dataset, const SampleReader& reader, int64_t sample_count,
+Result<Plan> PlanUnits(const Dataset& dataset, const SampleReader& reader, SampleRange samples,
                        int64_t unit_tokens) {
-  THRESHER_CHECK(sample_count > 0 && sample_count <= dataset.record_count());
+  THRESHER_CHECK(samples.count > 0 && samples.end() <= dataset.record_count());
   constexpr int64_t kMaxExamined = 4096;
-  const int64_t examined_count = std::min(sample_count, kMaxExamined);
+  const int64_t examined_count = std::min(samples.count, kMaxExamined);
   std::map<int64_t, int64_t> examined_tokens;  // sample -> tokens; 0 for rejected ones
   double tokens = 0;
   double bytes = 0;
@@ -23,7 +23,7 @@ Result<Plan> PlanUnits(const Dataset& dataset, const SampleReader& reader, int64
   std::string first_reason;
   int64_t usable = 0;
   for (int64_t i = 0; i < examined_count; ++i) {
-    const int64_t index = i * sample_count / examined_count;
+    const int64_t index = samples.first + i * samples.count / examined_count;
     const SampleOrRejection read = reader.Read(dataset, index);
     int64_t count = 0;
     if (const auto* sample = std::get_if<Sample>(&read)) {
@@ -42,14 +42,15 @@ Result<Plan> PlanUnits(const Dataset& dataset, const SampleReader& reader, int64
         "none of the " + std::to_string(examined_count) +
         " samples that were looked at can be used; the first one: " + first_reason);
   }
-  std::vector<int64_t> estimates(static_cast<size_t>(sample_count));
-  for (int64_t index = 0; index < sample_count; ++index) {
+  std::vector<int64_t> estimates(static_cast<size_t>(samples.count));
+  for (int64_t index = samples.first; index < samples.end(); ++index) {
     const auto examined = examined_tokens.find(index);
     const double estimate =
         examined != examined_tokens.end()
             ? static_cast<double>(examined->second)
             : tokens / bytes * static_cast<double>(dataset.Record(index).size());
-    estimates[static_cast<size_t>(index)] = std::min<int64_t>(longest, std::lround(estimate));
+    estimates[static_cast<size_t>(index - samples.first)] =
+        std::min<int64_t>(longest, std::lround(estimate));
   }
   return Plan::Balanced(estimates, unit_tokens);
 }

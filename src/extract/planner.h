@@ -10,11 +10,11 @@
 
 namespace thresher {
 
-// Units of about `unit_tokens` tokens over the first `sample_count` records. Up to a few thousand
-// samples are tokenised exactly; of more, a few thousand evenly spread ones, and the others are
-// estimated from their records' lengths. Deterministic. kInvalidArgument, with the first reason, if
-// none of the samples that were looked at can be used.
-Result<Plan> PlanUnits(const Dataset& dataset, const SampleReader& reader, int64_t sample_count,
+// Units of about `unit_tokens` tokens over the records `samples`; the plan counts them from 0. Up
+// to a few thousand samples are tokenised exactly; of more, a few thousand evenly spread ones, and
+// the others are estimated from their records' lengths. Deterministic. kInvalidArgument, with the
+// first reason, if none of the samples that were looked at can be used.
+Result<Plan> PlanUnits(const Dataset& dataset, const SampleReader& reader, SampleRange samples,
                        int64_t unit_tokens);
 
 }  // namespace thresher

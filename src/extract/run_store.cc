@@ -22,11 +22,60 @@ Result<Run> LoadPlanOf(Store& store, RunSpec spec) {
   return Run{std::move(spec), fingerprint, std::move(plan)};
 }
 
-Status DisagreementWith(const Store& store, const std::vector<std::string>& differing) {
+Status AddExtension(const Extension& extension, const std::string& key, Run& run) {
+  const int64_t sample_count = run.plan.sample_count() + extension.plan.sample_count();
+  if (extension.run_fingerprint != run.fingerprint ||
+      extension.dataset.sample_count != sample_count) {
+    return DataLoss(key + ": does not fit run.json and the extensions before it");
+  }
+  run.spec.dataset = extension.dataset;
+  run.plan.Append(extension.plan);
+  ++run.extension_count;
+  return OkStatus();
+}
+
+Status LoadExtensions(Store& store, Run& run) {
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store, kExtensionsPrefix));
+  for (size_t i = 0; i < objects.size(); ++i) {
+    const std::string key = ExtensionKey(run.extension_count + 1);
+    Result<std::string> text = store.GetText(key);
+    if (!text.ok()) return text.status().WithContext(key);
+    ASSIGN_OR_RETURN(const Extension extension, Extension::FromText(*text, key));
+    RETURN_IF_ERROR(AddExtension(extension, key, run));
+  }
+  return OkStatus();
+}
+
+// True if nothing but the data set differs, and the worker's is longer.
+bool IsLonger(const RunSpec& run, const RunSpec& wanted) {
+  RunSpec with_runs_dataset = wanted;
+  with_runs_dataset.dataset = run.dataset;
+  return DifferingFields(run, with_runs_dataset).empty() &&
+         wanted.dataset.sample_count > run.dataset.sample_count;
+}
+
+Status DisagreementWith(const Store& store, const Run& run, const RunSpec& wanted) {
   std::string message = store.url() + " holds a run with other settings:";
-  for (const std::string& line : differing) message += "\n  " + line;
+  for (const std::string& line : DifferingFields(run.spec, wanted)) message += "\n  " + line;
   message += "\nUse the run's settings, or another --output for a new run";
+  if (IsLonger(run.spec, wanted)) {
+    message += "; or add the new samples to this run with --extend";
+  }
   return FailedPrecondition(std::move(message));
+}
+
+// Creates the next extension of the run, unless somebody else has by now.
+Status Extend(Store& store, const Run& run, const RunSpec& wanted, const JoinParts& parts) {
+  const int64_t first = run.spec.dataset.sample_count;
+  if (parts.dataset_fingerprint(first) != run.spec.dataset.fingerprint) {
+    return FailedPrecondition(wanted.dataset.path + " does not begin with the " +
+                              std::to_string(first) + " samples of the run in " + store.url() +
+                              ": a run can only be extended at its end");
+  }
+  ASSIGN_OR_RETURN(Plan plan, parts.make_plan({first, wanted.dataset.sample_count - first}));
+  const Extension extension{run.fingerprint, wanted.dataset, std::move(plan)};
+  const std::string key = ExtensionKey(run.extension_count + 1);
+  return CreateRecord(store, key, extension.ToText()).status();
 }
 
 }  // namespace
@@ -35,7 +84,9 @@ Result<Run> LoadRun(Store& store) {
   Result<std::string> text = store.GetText(kRunKey);
   if (!text.ok()) return text.status().WithContext(std::string(kRunKey));
   ASSIGN_OR_RETURN(RunSpec spec, RunSpec::FromText(*text, kRunKey));
-  return LoadPlanOf(store, std::move(spec));
+  ASSIGN_OR_RETURN(Run run, LoadPlanOf(store, std::move(spec)));
+  RETURN_IF_ERROR(LoadExtensions(store, run));
+  return run;
 }
 
 Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::string_view text) {
@@ -58,8 +109,7 @@ Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::stri
   return last.WithContext("creating " + std::string(key));
 }
 
-Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted,
-                            const std::function<Result<Plan>()>& make_plan) {
+Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted, const JoinParts& parts) {
   Result<std::string> existing = store.GetText(kRunKey);
   if (!existing.ok() && existing.status().code() != Code::kNotFound) {
     return existing.status().WithContext("reading run.json in " + store.url());
@@ -67,14 +117,17 @@ Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted,
   if (!existing.ok()) {
     // The plan goes first, under a name that holds the run's fingerprint, so that there is never a
     // run.json without its plan.
-    ASSIGN_OR_RETURN(const Plan plan, make_plan());
+    ASSIGN_OR_RETURN(const Plan plan, parts.make_plan({0, wanted.dataset.sample_count}));
     const std::string plan_key = PlanKey(wanted.Fingerprint());
     RETURN_IF_ERROR(CreateRecord(store, plan_key, plan.ToJson()).status());
     RETURN_IF_ERROR(CreateRecord(store, kRunKey, wanted.ToText()).status());
   }
   ASSIGN_OR_RETURN(Run run, LoadRun(store));
-  const std::vector<std::string> differing = DifferingFields(run.spec, wanted);
-  if (!differing.empty()) return DisagreementWith(store, differing);
+  if (parts.extend && IsLonger(run.spec, wanted)) {
+    RETURN_IF_ERROR(Extend(store, run, wanted, parts));
+    ASSIGN_OR_RETURN(run, LoadRun(store));
+  }
+  if (!DifferingFields(run.spec, wanted).empty()) return DisagreementWith(store, run, wanted);
   return run;
 }
 
@@ -104,30 +157,27 @@ Result<Quarantine> ReadQuarantine(Store& store, int64_t unit) {
   return Quarantine::FromText(*text, key);
 }
 
-Result<bool> WriteManifest(Store& store, const Run& run) {
+// The records that say "finished" go first and the commit goes last: whoever is stopped on the way
+// leaves a unit that is finished, or one that can be claimed.
+Status ReopenUnit(Store& store, const Run& run, int64_t unit) {
   const int64_t unit_count = run.plan.unit_count();
-  ASSIGN_OR_RETURN(const std::vector<int64_t> committed,
-                   ListUnits(store, kCommitsPrefix, unit_count));
-  ASSIGN_OR_RETURN(const std::vector<int64_t> set_aside,
-                   ListUnits(store, kQuarantinePrefix, unit_count));
-  std::vector<Commit> commits;
-  for (const int64_t unit : committed) {
-    ASSIGN_OR_RETURN(Commit commit, ReadCommit(store, unit));
-    commits.push_back(std::move(commit));
+  if (unit < 0 || unit >= unit_count) {
+    return InvalidArgument("unit " + std::to_string(unit) + ": the run has units 0 to " +
+                           std::to_string(unit_count - 1));
   }
-  std::vector<Quarantine> quarantined;
-  for (const int64_t unit : set_aside) {
-    if (std::binary_search(committed.begin(), committed.end(), unit)) continue;
-    ASSIGN_OR_RETURN(Quarantine quarantine, ReadQuarantine(store, unit));
-    quarantined.push_back(std::move(quarantine));
+  if (!store.Stat(CommitKey(unit)).ok()) {
+    const Result<ObjectInfo> set_aside = store.Stat(QuarantineKey(unit));
+    if (!set_aside.ok()) return set_aside.status().WithContext("unit " + std::to_string(unit));
   }
-  if (static_cast<int64_t>(commits.size() + quarantined.size()) < unit_count) return false;
-  const std::string text = ManifestText(run.fingerprint, unit_count, commits, quarantined);
-  // One that is there already may be of the time before a damaged unit was made again.
-  const Result<std::string> existing = store.GetText(kManifestKey);
-  if (existing.ok() && *existing == text) return true;
-  RETURN_IF_ERROR(store.Put(kManifestKey, AsBytes(text)));
-  return true;
+  RETURN_IF_ERROR(store.Delete(CompletionKey(unit_count)));
+  RETURN_IF_ERROR(store.Delete(kManifestKey));
+  const std::string block = BlockMarkPrefix(BlockOf(unit));
+  for (const std::string& prefix : {block, ManifestLeasePrefix(unit_count), LeasePrefix(unit)}) {
+    ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store, prefix));
+    for (const ObjectInfo& object : objects) RETURN_IF_ERROR(store.Delete(object.key));
+  }
+  RETURN_IF_ERROR(store.Delete(QuarantineKey(unit)));
+  return store.Delete(CommitKey(unit));
 }
 
 }  // namespace thresher

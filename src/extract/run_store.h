@@ -17,19 +17,28 @@ namespace thresher {
 
 // A run as everybody who opens its folder sees it: what is immutable in it.
 struct Run {
-  RunSpec spec;
-  std::string fingerprint;
-  Plan plan;
+  RunSpec spec;             // with the data set of the last extension
+  std::string fingerprint;  // of run.json: extensions do not change it
+  Plan plan;                // of all samples
+  int64_t extension_count = 0;
 };
 
-// Reads run.json and the plan. kNotFound if the folder holds no run.
+// Reads run.json, the plan and the extensions. kNotFound if the folder holds no run.
 Result<Run> LoadRun(Store& store);
 
-// Opens the run of a worker that wants `wanted`: creates it if the folder holds none, with the plan
-// that `make_plan` computes. kFailedPrecondition, naming each field that differs, if the folder
-// holds another run. Any number of workers may call this at the same time.
-Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted,
-                            const std::function<Result<Plan>()>& make_plan);
+// What a worker brings to a run besides its settings.
+struct JoinParts {
+  // The plan of a range of its data set's samples, counted from 0.
+  std::function<Result<Plan>(SampleRange)> make_plan = {};
+  // Of the first samples of its data set.
+  std::function<std::string(int64_t)> dataset_fingerprint = {};
+  bool extend = false;  // add what its data set has more than the run's
+};
+
+// Opens the run of a worker that wants `wanted`: creates it if the folder holds none.
+// kFailedPrecondition, naming each field that differs, if the folder holds another run. Any number
+// of workers may call this at the same time.
+Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted, const JoinParts& parts);
 
 // The units that have a record "PREFIXunit-N.json", ascending. Other names below the prefix are
 // passed over.
@@ -53,9 +62,11 @@ struct CreatedRecord {
 // asked; the object may or may not be there.
 Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::string_view text);
 
-// Writes manifest.json if every unit is committed or quarantined; the bytes are the same whoever
-// writes it. False if units are missing.
-Result<bool> WriteManifest(Store& store, const Run& run);
+// Opens a finished unit again: removes its commit or quarantine record and its claims, and what
+// says that the run is complete. The shard stays where it is. For units that are damaged, or were
+// set aside for a reason that is gone; workers have to be started anew. kInvalidArgument if the run
+// has no such unit, kNotFound if it is not finished.
+Status ReopenUnit(Store& store, const Run& run, int64_t unit);
 
 }  // namespace thresher
 

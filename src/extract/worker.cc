@@ -149,22 +149,22 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
   int64_t failures = 0;
   while (!Stopping()) {
     const int64_t ended_before = units_ended_;
-    Status status = p_.ledger.Refresh();
-    if (status.ok()) {
-      p_.progress.run_units_finished = p_.ledger.committed_count() + p_.ledger.quarantined_count();
-      Result<std::optional<Ledger::Claimed>> claimed = p_.ledger.ClaimNext();
-      if (claimed.ok()) {
-        if (*claimed) return *claimed;
-        if (p_.ledger.Done()) {
+    const Result<Ledger::Step> step = p_.ledger.Next();
+    p_.progress.run_units_finished = p_.ledger.finished_count();
+    if (step.ok()) {
+      switch (step->kind) {
+        case Ledger::Step::Kind::kClaimed:
+          return step->claimed;
+        case Ledger::Step::Kind::kDone:
           complete_ = true;
           return std::nullopt;
-        }
-        failures = 0;
-        SleepWhile(options_.idle_poll_ms, [&] { return units_ended_ == ended_before; });
-        continue;
+        case Ledger::Step::Kind::kWait:
+          failures = 0;
+          SleepWhile(step->wait_ms, [&] { return units_ended_ == ended_before; });
+          continue;
       }
-      status = claimed.status();
     }
+    const Status& status = step.status();
     p_.progress.SetLastError(status.message());
     p_.events("cannot claim a unit: " + status.message());
     if (++failures >= options_.max_consecutive_failures) {

@@ -67,7 +67,8 @@ class WorkerTest : public ::testing::Test {
     format_.hooks = {{"blocks.0.hook_resid_post", 24}, {"blocks.1.hook_resid_post", 24}};
     format_.dtype = DType::kBf16;
     spec_.model = {"m", "Fake", 2, 24, "c", "w"};
-    spec_.dataset = {dataset_->path(), dataset_->fingerprint(), dataset_->record_count()};
+    spec_.dataset = {dataset_->path(), dataset_->FingerprintOfFirst(dataset_->record_count()),
+                     dataset_->record_count()};
     spec_.prompts = {reader_->fingerprint(), 2048, "truncate"};
     for (const ShardHook& hook : format_.hooks) spec_.capture.hooks.push_back(hook.name);
     spec_.capture.dtype = "bf16";
@@ -79,9 +80,10 @@ class WorkerTest : public ::testing::Test {
   }
 
   Result<thresher::Run> Join(Store& store) {
-    return CreateOrJoinRun(store, spec_, [&] {
-      return PlanUnits(*dataset_, *reader_, dataset_->record_count(), 300);
-    });
+    const auto make_plan = [&](SampleRange samples) {
+      return PlanUnits(*dataset_, *reader_, samples, 300);
+    };
+    return CreateOrJoinRun(store, spec_, {.make_plan = make_plan});
   }
 
   struct WorkerRun {

@@ -41,8 +41,9 @@ class RunStatusTest : public testing::Test {
                     .batch_tokens = 16};
     spec.shard_bytes = 1;
     const std::vector<int64_t> estimates(6, 1);
-    const auto run = CreateOrJoinRun(
-        store_, spec, [&]() -> Result<Plan> { return Plan::Balanced(estimates, 2); });
+    const auto run = CreateOrJoinRun(store_, spec, {.make_plan = [&](SampleRange) -> Result<Plan> {
+                                       return Plan::Balanced(estimates, 2);
+                                     }});
     EXPECT_TRUE(run.ok());
     fingerprint_ = run->fingerprint;
   }

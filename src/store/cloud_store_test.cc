@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/loopback_server_for_test.h"
+#include "base/rust_threads_for_test.h"
 
 namespace thresher {
 namespace {
@@ -25,11 +26,21 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
+class CloudStoreTest : public RustThreadsTest {};
+
 constexpr size_t kPartBytes = 5 << 20;  // the smallest that S3 takes
 
 StoreOptions Options() {
   StoreOptions options;
   options.anonymous = true;
+  options.request_timeout_ms = 20'000;
+  options.retry_budget_ms = 20'000;
+  return options;
+}
+
+// For servers that do not answer anyway.
+StoreOptions Impatient() {
+  StoreOptions options = Options();
   options.request_timeout_ms = 100;
   options.retry_budget_ms = 400;
   return options;
@@ -65,7 +76,7 @@ ServerAction HalfAnswer(bool stall) {
 
 // --- trying again ---
 
-TEST(CloudStoreTest, TemporaryRefusalsAreTriedAgain) {
+TEST_F(CloudStoreTest, TemporaryRefusalsAreTriedAgain) {
   for (const char* status : {"503 Slow Down", "500 Oops", "429 Too Many", "408 Timeout"}) {
     LoopbackServer server([&](const ReceivedRequest&, int number) {
       return number < 2 ? Answer(status) : Answer("200 OK", "text");
@@ -75,7 +86,7 @@ TEST(CloudStoreTest, TemporaryRefusalsAreTriedAgain) {
   }
 }
 
-TEST(CloudStoreTest, LostAnswersOfAnyCallAreTriedAgain) {
+TEST_F(CloudStoreTest, LostAnswersOfAnyCallAreTriedAgain) {
   const std::vector<std::pair<const char*, std::function<Status(Store&)>>> calls = {
       {"PUT", [](Store& store) { return store.Put("a", AsBytes("text")); }},
       {"GET", [](Store& store) { return store.GetText("a").status(); }},
@@ -94,7 +105,7 @@ TEST(CloudStoreTest, LostAnswersOfAnyCallAreTriedAgain) {
   }
 }
 
-TEST(CloudStoreTest, ThePutThatIsTriedAgainIsWhole) {
+TEST_F(CloudStoreTest, ThePutThatIsTriedAgainIsWhole) {
   LoopbackServer server([](const ReceivedRequest&, int number) {
     return number == 0 ? Answer("503 Slow Down") : Answer("200 OK");
   });
@@ -102,7 +113,7 @@ TEST(CloudStoreTest, ThePutThatIsTriedAgainIsWhole) {
   for (const ReceivedRequest& request : server.Requests()) EXPECT_EQ(request.body, "text");
 }
 
-TEST(CloudStoreTest, FinalRefusalsAreNot) {
+TEST_F(CloudStoreTest, FinalRefusalsAreNot) {
   LoopbackServer server([](const ReceivedRequest&, int) {
     return Answer("403 Forbidden",
                   "<Error><Code>AccessDenied</Code><Message>No.</Message></Error>");
@@ -114,7 +125,7 @@ TEST(CloudStoreTest, FinalRefusalsAreNot) {
   EXPECT_EQ(server.Requests().size(), 1u);
 }
 
-TEST(CloudStoreTest, CodesOfOtherRefusals) {
+TEST_F(CloudStoreTest, CodesOfOtherRefusals) {
   LoopbackServer server([](const ReceivedRequest& request, int) {
     return request.line.starts_with("PUT")
                ? Answer("404 Not Found", "<Error><Code>NoSuchBucket</Code></Error>")
@@ -128,12 +139,13 @@ TEST(CloudStoreTest, CodesOfOtherRefusals) {
 
 CreateResult Create(ServerAction action, std::string_view url, size_t* requests) {
   LoopbackServer server([&](const ReceivedRequest&, int) { return action; });
-  CreateResult result = Open(server, Options(), url)->CreateIfAbsent("a", AsBytes("text"));
+  CreateResult result = Open(server, action.stall_after ? Impatient() : Options(), url)
+                            ->CreateIfAbsent("a", AsBytes("text"));
   *requests = server.Requests().size();
   return result;
 }
 
-TEST(CloudStoreTest, CreateIsSentOnce) {
+TEST_F(CloudStoreTest, CreateIsSentOnce) {
   const struct {
     ServerAction action;
     CreateOutcome outcome;
@@ -157,7 +169,7 @@ TEST(CloudStoreTest, CreateIsSentOnce) {
   }
 }
 
-TEST(CloudStoreTest, AConflictOfRequestsIsNoConflictOfObjects) {
+TEST_F(CloudStoreTest, AConflictOfRequestsIsNoConflictOfObjects) {
   size_t requests = 0;
   const std::string body = "<Error><Code>ConditionalRequestConflict</Code></Error>";
   EXPECT_EQ(Create(Answer("409 Conflict", body), "s3://bucket", &requests).outcome,
@@ -165,7 +177,7 @@ TEST(CloudStoreTest, AConflictOfRequestsIsNoConflictOfObjects) {
   EXPECT_EQ(requests, 1u);
 }
 
-TEST(CloudStoreTest, CreateSendsItsCondition) {
+TEST_F(CloudStoreTest, CreateSendsItsCondition) {
   LoopbackServer s3([](const ReceivedRequest&, int) { return Answer("200 OK"); });
   EXPECT_EQ(Open(s3)->CreateIfAbsent("a", {}).outcome, CreateOutcome::kWritten);
   EXPECT_THAT(s3.Requests()[0].head, HasSubstr("if-none-match: *\r\n"));
@@ -179,10 +191,10 @@ TEST(CloudStoreTest, CreateSendsItsCondition) {
 
 // --- time ---
 
-TEST(CloudStoreTest, AServerThatNeverAnswersEndsInUnavailable) {
+TEST_F(CloudStoreTest, AServerThatNeverAnswersEndsInUnavailable) {
   for (const ServerAction& action : {Silence(), HalfAnswer(/*stall=*/true)}) {
     LoopbackServer server([&](const ReceivedRequest&, int) { return action; });
-    const std::unique_ptr<Store> store = Open(server);
+    const std::unique_ptr<Store> store = Open(server, Impatient());
     const int64_t spent =
         MillisecondsOf([&] { EXPECT_EQ(store->GetText("a").status().code(), Code::kUnavailable); });
     EXPECT_GE(spent, 100);
@@ -191,12 +203,12 @@ TEST(CloudStoreTest, AServerThatNeverAnswersEndsInUnavailable) {
   }
 }
 
-TEST(CloudStoreTest, AServerThatDoesNotReadEndsInUnavailable) {
+TEST_F(CloudStoreTest, AServerThatDoesNotReadEndsInUnavailable) {
   LoopbackServer server([](const ReceivedRequest&, int) {
     return ServerAction{.send = "", .stall_after = true, .read_body = false};
   });
   for (const int64_t part_bytes : {int64_t{0}, int64_t{kPartBytes}}) {
-    StoreOptions options = Options();
+    StoreOptions options = Impatient();
     options.part_bytes = part_bytes;
     const std::unique_ptr<Store> store = Open(server, options);
     // Freed at once: under AddressSanitizer a late reader of it would be found.
@@ -206,7 +218,7 @@ TEST(CloudStoreTest, AServerThatDoesNotReadEndsInUnavailable) {
   }
 }
 
-TEST(CloudStoreTest, AnEarlyRefusalEndsAnUploadThatNobodyReads) {
+TEST_F(CloudStoreTest, AnEarlyRefusalEndsAnUploadThatNobodyReads) {
   LoopbackServer server([](const ReceivedRequest&, int) {
     return ServerAction{.send = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
                         .stall_after = true,
@@ -219,18 +231,18 @@ TEST(CloudStoreTest, AnEarlyRefusalEndsAnUploadThatNobodyReads) {
   shard.reset();
 }
 
-TEST(CloudStoreTest, NobodyListens) {
+TEST_F(CloudStoreTest, NobodyListens) {
   std::unique_ptr<Store> store;
   {
     const LoopbackServer server([](const ReceivedRequest&, int) { return Gone(); });
-    store = Open(server);
+    store = Open(server, Impatient());
   }
   const Status status = store->GetText("a").status();
   EXPECT_EQ(status.code(), Code::kUnavailable);
   EXPECT_THAT(status.message(), HasSubstr("refused"));
 }
 
-TEST(CloudStoreTest, AllUploadsShareTheBandwidth) {
+TEST_F(CloudStoreTest, AllUploadsShareTheBandwidth) {
   LoopbackServer server([](const ReceivedRequest&, int) { return Answer("200 OK"); });
   StoreOptions options = Options();
   options.upload_bytes_per_second = 1 << 20;
@@ -284,8 +296,6 @@ StoreOptions InParts() {
   StoreOptions options = Options();
   options.part_bytes = kPartBytes;
   options.parallel_parts = 3;
-  options.request_timeout_ms = 5000;
-  options.retry_budget_ms = 5000;
   return options;
 }
 
@@ -295,7 +305,7 @@ std::string Shard(size_t bytes) {
   return shard;
 }
 
-TEST(CloudStoreTest, PartsMakeTheWholeAndCarryChecksums) {
+TEST_F(CloudStoreTest, PartsMakeTheWholeAndCarryChecksums) {
   PartServer parts;
   const std::string shard = Shard(3 * kPartBytes + 1);
   const Status status = Open(parts.server(), InParts())->Put("a b", AsBytes(shard));
@@ -313,7 +323,7 @@ TEST(CloudStoreTest, PartsMakeTheWholeAndCarryChecksums) {
   EXPECT_EQ(parts.server().Requests("DELETE").size(), 0u);
 }
 
-TEST(CloudStoreTest, OnePartTroubleIsTriedAgainAlone) {
+TEST_F(CloudStoreTest, OnePartTroubleIsTriedAgainAlone) {
   int refused = 0;
   PartServer parts([&](const ReceivedRequest& request) -> std::optional<ServerAction> {
     if (request.line.find("partNumber=2") == std::string::npos || refused++ > 1)
@@ -324,7 +334,7 @@ TEST(CloudStoreTest, OnePartTroubleIsTriedAgainAlone) {
   EXPECT_EQ(parts.server().Requests("PUT").size(), 5u);
 }
 
-TEST(CloudStoreTest, AnUploadThatFailsIsAborted) {
+TEST_F(CloudStoreTest, AnUploadThatFailsIsAborted) {
   PartServer parts([](const ReceivedRequest& request) -> std::optional<ServerAction> {
     if (request.line.find("partNumber=2") == std::string::npos) return std::nullopt;
     return Answer("403 Forbidden");
@@ -336,7 +346,7 @@ TEST(CloudStoreTest, AnUploadThatFailsIsAborted) {
   EXPECT_EQ(Line(aborts[0]), "DELETE /bucket/run/a?uploadId=id");
 }
 
-TEST(CloudStoreTest, ALostAnswerToTheCompletionMeansOnceMore) {
+TEST_F(CloudStoreTest, ALostAnswerToTheCompletionMeansOnceMore) {
   int completions = 0;
   PartServer parts([&](const ReceivedRequest& request) -> std::optional<ServerAction> {
     if (!request.line.starts_with("POST /bucket/run/a?uploadId")) return std::nullopt;
@@ -353,7 +363,7 @@ TEST(CloudStoreTest, ALostAnswerToTheCompletionMeansOnceMore) {
 
 // --- reading ---
 
-TEST(CloudStoreTest, LongRangesAreReadInPieces) {
+TEST_F(CloudStoreTest, LongRangesAreReadInPieces) {
   const std::string object = Shard(20 << 20);
   LoopbackServer server([&](const ReceivedRequest& request, int) {
     const size_t at = request.head.find("range: bytes=") + 13;
@@ -362,25 +372,22 @@ TEST(CloudStoreTest, LongRangesAreReadInPieces) {
     return Answer("206 Partial Content", object.substr(first, last - first + 1),
                   fmt::format("Content-Range: bytes {}-{}/{}\r\n", first, last, object.size()));
   });
-  StoreOptions options = Options();
-  options.request_timeout_ms = 5000;
   std::string out(object.size() - 5, '?');
   const Status status =
-      Open(server, options)
-          ->GetRange("a", 5, std::as_writable_bytes(std::span(out.data(), out.size())));
+      Open(server)->GetRange("a", 5, std::as_writable_bytes(std::span(out.data(), out.size())));
   ASSERT_TRUE(status.ok()) << status.message();
   EXPECT_TRUE(out == object.substr(5));
   EXPECT_EQ(server.Requests().size(), 3u);
 }
 
-TEST(CloudStoreTest, AServerThatSendsTooMuchIsNotBelieved) {
+TEST_F(CloudStoreTest, AServerThatSendsTooMuchIsNotBelieved) {
   LoopbackServer server(
       [](const ReceivedRequest&, int) { return Answer("206 Partial Content", "0123456789"); });
   std::byte out[4];
   EXPECT_EQ(Open(server)->GetRange("a", 0, out).code(), Code::kDataLoss);
 }
 
-TEST(CloudStoreTest, StatTellsTheChecksumsThatStoresCompute) {
+TEST_F(CloudStoreTest, StatTellsTheChecksumsThatStoresCompute) {
   LoopbackServer gcs([](const ReceivedRequest&, int) {
     return Answer("200 OK",
                   R"({"size": "3", "updated": "2026-01-02T03:04:05.678Z", "crc32c": "NksumA==",)"
@@ -400,7 +407,7 @@ TEST(CloudStoreTest, StatTellsTheChecksumsThatStoresCompute) {
             "md5:900150983cd24fb0d6963f7d28e17f72");
 }
 
-TEST(CloudStoreTest, MinioIsNeverAskedToStartInTheMiddle) {
+TEST_F(CloudStoreTest, MinioIsNeverAskedToStartInTheMiddle) {
   const std::string page =
       "<ListBucketResult><IsTruncated>false</IsTruncated>"
       "<Contents><Key>run/a</Key><Size>1</Size><LastModified>2026-01-02T03:04:05.678Z"
@@ -430,7 +437,7 @@ TEST(CloudStoreTest, MinioIsNeverAskedToStartInTheMiddle) {
 
 // --- secrets ---
 
-TEST(CloudStoreTest, NoSecretInRequestsOrErrors) {
+TEST_F(CloudStoreTest, NoSecretInRequestsOrErrors) {
   LoopbackServer server([](const ReceivedRequest&, int) {
     return Answer("403 Forbidden",
                   "<Error><Code>SignatureDoesNotMatch</Code><Message>sig=s3cr3t</Message>"

@@ -15,6 +15,7 @@
 #include "base/temporary_folder_for_test.h"
 #include "dataset/dataset.h"
 #include "dataset/sample_reader.h"
+#include "extract/completion.h"
 #include "extract/run_store.h"
 #include "extract/shard_builder.h"
 #include "extract/unit_job.h"
@@ -107,7 +108,7 @@ class RunForTest {
                   .config_fingerprint = model.config_fingerprint,
                   .weights_fingerprint = model.weights.Fingerprint()};
     spec.dataset = {.path = options.inputs_can_be_found ? dataset_path() : "",
-                    .fingerprint = dataset->fingerprint(),
+                    .fingerprint = dataset->FingerprintOfFirst(dataset->record_count()),
                     .sample_count = dataset->record_count()};
     spec.prompts = {.fingerprint = reader->fingerprint(), .max_tokens = 4, .overlong = "truncate"};
     spec.capture = {.hooks = options.hooks,
@@ -117,10 +118,10 @@ class RunForTest {
                     .batch_tokens = 2048};
     spec.shard_bytes = 1000;
     const std::vector<int64_t> estimates(options.records.size(), 1);
-    const auto make_plan = [&]() -> Result<Plan> {
+    const auto make_plan = [&](SampleRange) -> Result<Plan> {
       return Plan::Balanced(estimates, options.samples_per_unit);
     };
-    Result<Run> created = CreateOrJoinRun(store_, spec, make_plan);
+    Result<Run> created = CreateOrJoinRun(store_, spec, {.make_plan = make_plan});
     THRESHER_CHECK(created.ok());
     run_ = std::make_unique<Run>(*std::move(created));
 

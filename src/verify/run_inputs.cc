@@ -27,13 +27,16 @@ Result<Model> OpenModel(const std::string& directory, const RunSpec& spec) {
 
 Result<Dataset> OpenDataset(const std::string& path, const RunSpec& spec) {
   ASSIGN_OR_RETURN(Dataset dataset, Dataset::Open(path));
-  if (dataset.fingerprint() != spec.dataset.fingerprint) {
-    return Differs(path, "the data set has fingerprint", dataset.fingerprint(),
-                   spec.dataset.fingerprint);
+  const int64_t sample_count = spec.dataset.sample_count;
+  if (dataset.record_count() < sample_count) {
+    return FailedPrecondition(fmt::format("{} has {} records, the run was made with {}", path,
+                                          dataset.record_count(), sample_count));
   }
-  if (dataset.record_count() < spec.dataset.sample_count) {
-    return DataLoss(fmt::format("run.json: {} samples, but {} has only {} records",
-                                spec.dataset.sample_count, path, dataset.record_count()));
+  const std::string fingerprint = dataset.FingerprintOfFirst(sample_count);
+  if (fingerprint != spec.dataset.fingerprint) {
+    return Differs(path,
+                   fmt::format("the data set's first {} records have fingerprint", sample_count),
+                   fingerprint, spec.dataset.fingerprint);
   }
   return dataset;
 }

@@ -147,12 +147,12 @@ void CheckManifest(Store& store, const RunRecords& records, FindingLog& log) {
   if (!text.ok() && text.status().code() != Code::kNotFound) {
     return log.Damage(std::nullopt, "", text.status().message());
   }
-  std::vector<Commit> commits;
+  std::vector<ManifestEntry> commits;
   std::vector<Quarantine> quarantined;
   bool is_complete = true;
   bool is_readable = true;
   for (const UnitRecord& record : records.units) {
-    if (record.state == UnitState::kCommitted) commits.push_back(record.commit);
+    if (record.state == UnitState::kCommitted) commits.push_back(ManifestEntry::Of(record.commit));
     if (record.state == UnitState::kQuarantined) quarantined.push_back(record.quarantine);
     is_complete = is_complete && record.state != UnitState::kMissing;
     is_readable = is_readable && record.state != UnitState::kBadCommit;
@@ -162,6 +162,10 @@ void CheckManifest(Store& store, const RunRecords& records, FindingLog& log) {
     return;
   }
   if (!is_complete) {
+    const int64_t unit_count = records.run.plan.unit_count();
+    if (records.run.extension_count > 0 && !store.Stat(CompletionKey(unit_count)).ok()) {
+      return log.Note("manifest.json is of the time before the run was extended");
+    }
     return log.Damage(std::nullopt, "", "manifest.json is there, though units are missing");
   }
   if (!is_readable) return log.Note("manifest.json was not compared: a commit cannot be read");

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "extract/completion.h"
 #include "extract/worker_fixture_for_test.h"
 #include "shard/safetensors.h"
 #include "store/fault_store.h"
@@ -60,7 +61,10 @@ class AnyStoreCallTest : public WorkerTest, public ::testing::WithParamInterface
   void ExpectVerified(Store& store) {
     const Result<thresher::Run> run = LoadRun(store);
     ASSERT_TRUE(run.ok()) << run.status().message();
-    const Result<VerifyReport> report = VerifyRun(store, {.recompute_fraction = 0, .threads = 1});
+    VerifyOptions options;
+    options.recompute_fraction = 0;
+    options.threads = 1;
+    const Result<VerifyReport> report = VerifyRun(store, options);
     ASSERT_TRUE(report.ok()) << report.status().message();
     std::string findings;
     for (const Finding& finding : report->findings) findings += FindingLine(finding) + "\n";
@@ -80,8 +84,9 @@ class AnyStoreCallTest : public WorkerTest, public ::testing::WithParamInterface
     RETURN_IF_ERROR(worker.outcome.status());
     if (*worker.outcome != Worker::Outcome::kComplete) return Internal("it did not complete");
     ASSIGN_OR_RETURN(const thresher::Run run, LoadRun(store));
-    ASSIGN_OR_RETURN(const bool whole, WriteManifest(store, run));
-    return whole ? OkStatus() : Internal("commits have disappeared");
+    ASSIGN_OR_RETURN(const std::optional<Completion> completion,
+                     ConcludeRun(store, clock_, run, {.lease_ttl_ms = kLeaseTtlMs}));
+    return completion ? OkStatus() : Internal("commits have disappeared");
   }
 };
 

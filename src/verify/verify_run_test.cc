@@ -98,7 +98,7 @@ TEST(VerifyRunTest, WhatIsNamedMustFit) {
   options.dataset_path = RunForTest::model_path() + "/config.json";
   const Result<VerifyReport> other_dataset = VerifyRun(run.store(), options);
   ASSERT_FALSE(other_dataset.ok());
-  EXPECT_THAT(other_dataset.status().message(), HasSubstr("the data set has fingerprint"));
+  EXPECT_THAT(other_dataset.status().message(), HasSubstr("the data set's first"));
   options.dataset_path = run.dataset_path();
   options.model_directory = TestDataPath("golden/llama");
   const Result<VerifyReport> other_model = VerifyRun(run.store(), options);

@@ -22,6 +22,14 @@ bool TakeLiteral(std::string_view& text, std::string_view literal) {
   return true;
 }
 
+// At least six.
+std::string SixDigits(int64_t number) {
+  THRESHER_CHECK(number >= 0);
+  char text[32];
+  std::snprintf(text, sizeof(text), "%06lld", static_cast<long long>(number));
+  return text;
+}
+
 std::optional<int64_t> TakeUnit(std::string_view& text) {
   if (!TakeLiteral(text, "unit-")) return std::nullopt;
   return TakeNumber(text);
@@ -29,17 +37,43 @@ std::optional<int64_t> TakeUnit(std::string_view& text) {
 
 }  // namespace
 
-std::string UnitName(int64_t unit) {
-  THRESHER_CHECK(unit >= 0);
-  char text[32];
-  std::snprintf(text, sizeof(text), "unit-%06lld", static_cast<long long>(unit));
-  return text;
+std::string UnitName(int64_t unit) { return "unit-" + SixDigits(unit); }
+
+std::string BlockPrefix(int64_t block) {
+  std::string name = UnitName(block * kBlockUnits);
+  name.resize(name.size() - 3);
+  return name;
 }
 
 std::string PlanKey(std::string_view run_fingerprint) {
   const size_t colon = run_fingerprint.find(':');
   THRESHER_CHECK(colon != std::string_view::npos);
   return "plan/" + std::string(run_fingerprint.substr(colon + 1)) + ".json";
+}
+
+std::string ExtensionKey(int64_t number) {
+  return std::string(kExtensionsPrefix) + SixDigits(number) + ".json";
+}
+
+std::string BlockMarkPrefix(int64_t block) {
+  return std::string(kIndexPrefix) + SixDigits(block) + "-";
+}
+
+std::string BlockMarkKey(int64_t block, int64_t units, BlockMark mark) {
+  return BlockMarkPrefix(block) + std::to_string(units) +
+         (mark == BlockMark::kFinished ? ".finished" : ".claimed");
+}
+
+std::string CompletionKey(int64_t unit_count) {
+  return std::string(kIndexPrefix) + "complete-" + std::to_string(unit_count) + ".json";
+}
+
+std::string ManifestLeasePrefix(int64_t unit_count) {
+  return std::string(kLeasesPrefix) + "manifest-" + std::to_string(unit_count) + "/";
+}
+
+std::string ManifestLeaseKey(int64_t unit_count, int64_t epoch) {
+  return ManifestLeasePrefix(unit_count) + "e" + std::to_string(epoch);
 }
 
 std::string CommitKey(int64_t unit) {
@@ -101,6 +135,17 @@ std::optional<LeaseName> ParseLeaseKey(std::string_view key) {
   if (key.empty()) return LeaseName{*unit, *epoch, std::nullopt};
   if (key == ".failed") return LeaseName{*unit, *epoch, LeaseEnd::kFailed};
   if (key == ".released") return LeaseName{*unit, *epoch, LeaseEnd::kReleased};
+  return std::nullopt;
+}
+
+std::optional<BlockMarkName> ParseBlockMarkKey(std::string_view key) {
+  if (!TakeLiteral(key, kIndexPrefix)) return std::nullopt;
+  const std::optional<int64_t> block = TakeNumber(key);
+  if (!block || !TakeLiteral(key, "-")) return std::nullopt;
+  const std::optional<int64_t> units = TakeNumber(key);
+  if (!units) return std::nullopt;
+  if (key == ".claimed") return BlockMarkName{*block, *units, BlockMark::kClaimed};
+  if (key == ".finished") return BlockMarkName{*block, *units, BlockMark::kFinished};
   return std::nullopt;
 }
 

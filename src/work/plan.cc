@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/check.h"
 #include "work/json_fields.h"
@@ -36,6 +37,10 @@ Result<Plan> Plan::FromJson(std::string_view text, std::string_view name) {
   fields.Integer("format_version", 1);
   std::vector<int64_t> boundaries = fields.Integers("boundaries");
   RETURN_IF_ERROR(fields.status());
+  return FromBoundaries(std::move(boundaries), name);
+}
+
+Result<Plan> Plan::FromBoundaries(std::vector<int64_t> boundaries, std::string_view name) {
   if (boundaries.size() < 2 || boundaries.front() != 0 ||
       std::adjacent_find(boundaries.begin(), boundaries.end(), std::greater_equal<>()) !=
           boundaries.end()) {
@@ -50,6 +55,13 @@ std::string Plan::ToJson() const {
   json["format_version"] = 1;
   json["boundaries"] = boundaries_;
   return json.dump();
+}
+
+void Plan::Append(const Plan& more) {
+  const int64_t first = sample_count();
+  for (size_t i = 1; i < more.boundaries_.size(); ++i) {
+    boundaries_.push_back(first + more.boundaries_[i]);
+  }
 }
 
 SampleRange Plan::Samples(int64_t unit) const {

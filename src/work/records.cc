@@ -208,25 +208,38 @@ Result<Quarantine> Quarantine::FromText(std::string_view text, std::string_view 
   return quarantine;
 }
 
+ManifestEntry ManifestEntry::Of(const Commit& commit) {
+  return {.unit = commit.unit,
+          .shard = commit.shard,
+          .bytes = commit.bytes,
+          .checksum = commit.checksum,
+          .first_sample = commit.first_sample,
+          .sample_count = commit.sample_count,
+          .sequence_count = commit.sequence_count,
+          .token_count = commit.token_count,
+          .truncated_count = commit.truncated_count,
+          .rejected_count = static_cast<int64_t>(commit.rejected.size())};
+}
+
 std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
-                         const std::vector<Commit>& commits,
+                         const std::vector<ManifestEntry>& entries,
                          const std::vector<Quarantine>& quarantined) {
   Json units = Json::array();
-  int64_t samples = 0, sequences = 0, tokens = 0, bytes = 0, rejected = 0, truncated = 0;
-  for (const Commit& commit : commits) {
-    samples += commit.sample_count;
-    sequences += commit.sequence_count;
-    tokens += commit.token_count;
-    bytes += commit.bytes;
-    rejected += static_cast<int64_t>(commit.rejected.size());
-    truncated += commit.truncated_count;
-    units.push_back({{"unit", commit.unit},
-                     {"shard", commit.shard},
-                     {"bytes", commit.bytes},
-                     {"checksum", commit.checksum},
-                     {"first_sample", commit.first_sample},
-                     {"sample_count", commit.sample_count},
-                     {"token_count", commit.token_count}});
+  ManifestEntry sum;
+  for (const ManifestEntry& entry : entries) {
+    sum.sample_count += entry.sample_count;
+    sum.sequence_count += entry.sequence_count;
+    sum.token_count += entry.token_count;
+    sum.bytes += entry.bytes;
+    sum.rejected_count += entry.rejected_count;
+    sum.truncated_count += entry.truncated_count;
+    units.push_back({{"unit", entry.unit},
+                     {"shard", entry.shard},
+                     {"bytes", entry.bytes},
+                     {"checksum", entry.checksum},
+                     {"first_sample", entry.first_sample},
+                     {"sample_count", entry.sample_count},
+                     {"token_count", entry.token_count}});
   }
   Json aside = Json::array();
   for (const Quarantine& quarantine : quarantined) {
@@ -237,28 +250,65 @@ std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
   Json json;
   json["format_version"] = 1;
   json["run"] = run_fingerprint;
-  json["state"] = quarantined.empty() && rejected == 0 ? "complete" : "complete with exceptions";
+  json["state"] =
+      quarantined.empty() && sum.rejected_count == 0 ? "complete" : "complete with exceptions";
   json["unit_count"] = unit_count;
-  json["sample_count"] = samples;
-  json["sequence_count"] = sequences;
-  json["rejected_count"] = rejected;
-  json["truncated_count"] = truncated;
-  json["token_count"] = tokens;
-  json["bytes"] = bytes;
+  json["sample_count"] = sum.sample_count;
+  json["sequence_count"] = sum.sequence_count;
+  json["rejected_count"] = sum.rejected_count;
+  json["truncated_count"] = sum.truncated_count;
+  json["token_count"] = sum.token_count;
+  json["bytes"] = sum.bytes;
   json["quarantined"] = aside;
   json["units"] = units;
   return Dump(json, 1) + "\n";
 }
 
-Result<ManifestSummary> ManifestSummary::FromText(std::string_view text, std::string_view name) {
+std::string Completion::ToText() const {
+  Json json;
+  json["run"] = run_fingerprint;
+  json["unit_count"] = unit_count;
+  json["rejected_count"] = rejected_count;
+  json["quarantined_count"] = quarantined_count;
+  return Dump(json, 1) + "\n";
+}
+
+Result<Completion> Completion::FromText(std::string_view text, std::string_view name) {
   ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
   JsonFields fields(json, std::string(name));
-  ManifestSummary summary{
-      .run_fingerprint = fields.String("run"),
-      .rejected_count = fields.Integer("rejected_count", 0),
-      .quarantined_count = static_cast<int64_t>(fields.Array("quarantined").size())};
+  Completion completion{.run_fingerprint = fields.String("run"),
+                        .unit_count = fields.Integer("unit_count", 1),
+                        .rejected_count = fields.Integer("rejected_count", 0),
+                        .quarantined_count = fields.Integer("quarantined_count", 0)};
   RETURN_IF_ERROR(fields.status());
-  return summary;
+  return completion;
+}
+
+std::string Extension::ToText() const {
+  Json json;
+  json["format_version"] = 1;
+  json["run"] = run_fingerprint;
+  json["dataset"] = {{"path", dataset.path},
+                     {"fingerprint", dataset.fingerprint},
+                     {"sample_count", dataset.sample_count}};
+  json["boundaries"] = plan.boundaries();
+  return Dump(json, -1) + "\n";
+}
+
+Result<Extension> Extension::FromText(std::string_view text, std::string_view name) {
+  ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
+  JsonFields fields(json, std::string(name));
+  fields.Integer("format_version", 1);
+  std::string run_fingerprint = fields.String("run");
+  JsonFields dataset(fields.Object("dataset"), std::string(name) + ": dataset");
+  RunSpec::DatasetSpec spec{.path = dataset.String("path"),
+                            .fingerprint = dataset.String("fingerprint"),
+                            .sample_count = dataset.Integer("sample_count", 1)};
+  fields.Add(dataset.status());
+  std::vector<int64_t> boundaries = fields.Integers("boundaries");
+  RETURN_IF_ERROR(fields.status());
+  ASSIGN_OR_RETURN(Plan plan, Plan::FromBoundaries(std::move(boundaries), name));
+  return Extension{std::move(run_fingerprint), std::move(spec), std::move(plan)};
 }
 
 }  // namespace thresher

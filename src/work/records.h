@@ -8,6 +8,8 @@
 
 #include "base/result.h"
 #include "shard/statistics.h"
+#include "work/plan.h"
+#include "work/run_spec.h"
 
 namespace thresher {
 
@@ -112,19 +114,50 @@ struct Quarantine {
   static Result<Quarantine> FromText(std::string_view text, std::string_view name);
 };
 
+// A unit's line in manifest.json.
+struct ManifestEntry {
+  int64_t unit = 0;
+  std::string shard;
+  int64_t bytes = 0;
+  std::string checksum;
+  int64_t first_sample = 0;
+  int64_t sample_count = 0;
+  int64_t sequence_count = 0;
+  int64_t token_count = 0;
+  int64_t truncated_count = 0;
+  int64_t rejected_count = 0;
+
+  static ManifestEntry Of(const Commit& commit);
+};
+
 // The content of manifest.json: a pure function of run, commits and quarantine, so that whoever
-// writes it writes the same bytes. `commits` and `quarantined` ascending by unit.
+// writes it writes the same bytes. `entries` and `quarantined` ascending by unit.
 std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
-                         const std::vector<Commit>& commits,
+                         const std::vector<ManifestEntry>& entries,
                          const std::vector<Quarantine>& quarantined);
 
-// What manifest.json says of the run as a whole.
-struct ManifestSummary {
+// That a run of so many units is complete and its manifest written: index/complete-N.json.
+struct Completion {
   std::string run_fingerprint;
+  int64_t unit_count = 0;
   int64_t rejected_count = 0;
   int64_t quarantined_count = 0;
 
-  static Result<ManifestSummary> FromText(std::string_view text, std::string_view name);
+  bool HasExceptions() const { return rejected_count > 0 || quarantined_count > 0; }
+
+  std::string ToText() const;
+  static Result<Completion> FromText(std::string_view text, std::string_view name);
+};
+
+// More samples for a run that exists: extensions/N.json. The data set begins with the samples that
+// the run has, and the new units follow the old ones.
+struct Extension {
+  std::string run_fingerprint;
+  RunSpec::DatasetSpec dataset;  // the whole of it, the run's samples included
+  Plan plan;                     // of the new samples, counted from 0
+
+  std::string ToText() const;
+  static Result<Extension> FromText(std::string_view text, std::string_view name);
 };
 
 }  // namespace thresher

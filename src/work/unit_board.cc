@@ -1,86 +1,36 @@
 #include "work/unit_board.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "base/check.h"
 
 namespace thresher {
+namespace {
+
+// A refused claim shows that a view is out of date, unless it is as young as this.
+constexpr int64_t kYoungViewMs = 2'000;
+constexpr int64_t kYoungIndexMs = 30'000;
+
+}  // namespace
 
 UnitBoard::UnitBoard(Options options)
-    : options_(std::move(options)),
-      states_(static_cast<size_t>(options_.unit_count), State::kUnclaimed) {
+    : options_(options),
+      random_(options_.seed),
+      block_count_(BlockCount(options_.unit_count)),
+      finished_(static_cast<size_t>(block_count_)),
+      claimed_(finished_.size()),
+      marked_finished_(finished_.size()),
+      marked_claimed_(finished_.size()),
+      finished_units_(finished_.size()) {
   THRESHER_CHECK(options_.unit_count > 0);
   THRESHER_CHECK(!options_.stream_count || *options_.stream_count > 0);
+  stream_block_ = BlockOf(OwnStream().first);
 }
 
-int64_t UnitBoard::Claim::Failures() const {
-  return std::count_if(ends.begin(), ends.end(),
-                       [](const auto& end) { return end.second == LeaseEnd::kFailed; });
-}
-
-int64_t UnitBoard::Claim::Vanished() const {
-  return std::count_if(epochs.begin(), epochs.end(),
-                       [&](int64_t claimed) { return !ends.contains(claimed); });
-}
-
-bool UnitBoard::IsFinished(int64_t unit) const {
-  const State state = states_[static_cast<size_t>(unit)];
-  return state == State::kCommitted || state == State::kQuarantined;
-}
-
-void UnitBoard::MarkCommitted(int64_t unit) {
-  State& state = states_.at(static_cast<size_t>(unit));
-  if (state == State::kCommitted) return;
-  // A commit that arrives after the unit was set aside counts: the data are there.
-  if (state == State::kQuarantined) --quarantined_count_;
-  state = State::kCommitted;
-  ++committed_count_;
-  claims_.erase(unit);
-}
-
-void UnitBoard::MarkQuarantined(int64_t unit) {
-  State& state = states_.at(static_cast<size_t>(unit));
-  if (IsFinished(unit)) return;
-  state = State::kQuarantined;
-  ++quarantined_count_;
-  claims_.erase(unit);
-}
-
-void UnitBoard::ObserveClaim(int64_t unit, int64_t epoch, const std::string& session) {
-  if (IsFinished(unit)) return;
-  states_[static_cast<size_t>(unit)] = State::kClaimed;
-  Claim& claim = claims_[unit];
-  claim.epochs.insert(epoch);
-  if (epoch < claim.epoch) return;
-  claim.epoch = epoch;
-  claim.session = session;
-  claim.ended = claim.ends.contains(epoch);
-}
-
-void UnitBoard::ObserveOlderClaim(int64_t unit, int64_t epoch) {
-  if (!IsFinished(unit)) claims_[unit].epochs.insert(epoch);
-}
-
-void UnitBoard::ObserveClaimEnd(int64_t unit, int64_t epoch, LeaseEnd end) {
-  if (IsFinished(unit)) return;
-  states_[static_cast<size_t>(unit)] = State::kClaimed;
-  Claim& claim = claims_[unit];
-  claim.ends[epoch] = end;
-  if (epoch < claim.epoch) return;
-  claim.epoch = epoch;
-  claim.ended = true;
-}
-
-void UnitBoard::ObserveSession(const std::string& session, bool alive) { alive_[session] = alive; }
-
-std::vector<std::string> UnitBoard::SessionsThatHold() const {
-  std::set<std::string> sessions;
-  for (const auto& [unit, claim] : claims_) {
-    if (!claim.ended && claim.session != options_.session) sessions.insert(claim.session);
-  }
-  return {sessions.begin(), sessions.end()};
+SampleRange UnitBoard::UnitsOf(int64_t block) const {
+  const int64_t first = block * kBlockUnits;
+  return {first, std::min(kBlockUnits, options_.unit_count - first)};
 }
 
 SampleRange UnitBoard::OwnStream() const {
@@ -91,59 +41,311 @@ SampleRange UnitBoard::OwnStream() const {
   return {first, (stream + 1) * options_.unit_count / count - first};
 }
 
-std::optional<int64_t> UnitBoard::FirstUnclaimed(SampleRange units) const {
-  for (int64_t unit = units.first; unit < units.end(); ++unit) {
-    if (states_[static_cast<size_t>(unit)] == State::kUnclaimed) return unit;
+BlockView* UnitBoard::ViewOf(int64_t block) {
+  const auto found = views_.find(block);
+  return found == views_.end() ? nullptr : &found->second;
+}
+
+bool UnitBoard::HasUnclaimed(int64_t block) const {
+  return !IsFinished(block) && !claimed_[static_cast<size_t>(block)];
+}
+
+int64_t UnitBoard::finished_count() const {
+  int64_t count = 0;
+  for (int64_t block = 0; block < block_count_; ++block) {
+    count += IsFinished(block) ? UnitsOf(block).count : finished_units_[static_cast<size_t>(block)];
+  }
+  return count;
+}
+
+// --- what was seen ---
+
+void UnitBoard::ObserveIndex(const std::vector<BlockMarkName>& marks, int64_t now_ms) {
+  index_read_ms_ = now_ms;
+  for (const auto& [block, units, mark] : marks) {
+    // A mark of a smaller size is of the time before the run was extended.
+    if (block >= block_count_ || units != UnitsOf(block).count) continue;
+    const auto index = static_cast<size_t>(block);
+    if (mark == BlockMark::kClaimed) {
+      claimed_[index] = marked_claimed_[index] = true;
+      continue;
+    }
+    marked_finished_[index] = true;
+    if (finished_[index]) continue;
+    finished_[index] = true;
+    ++finished_block_count_;
+    views_.erase(block);
+  }
+}
+
+void UnitBoard::ObserveBlock(int64_t block, const BlockListing& listing, int64_t now_ms) {
+  const SampleRange units = UnitsOf(block);
+  BlockView& view = views_.try_emplace(block, units).first->second;
+  view.Observe(listing, now_ms);
+  // Our own claims count even if the list does not show them yet.
+  for (auto own = own_claims_.lower_bound(units.first);
+       own != own_claims_.end() && own->first < units.end(); ++own) {
+    view.ObserveClaim(own->first, own->second, -1, now_ms);
+  }
+  if (refused_block_ == block) refused_block_ = -1;
+  blocks_to_revisit_.erase(block);
+  Settle(block);
+  EvictViews();
+}
+
+void UnitBoard::ObserveHolder(int64_t unit, bool alive, int64_t now_ms) {
+  if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveHolder(unit, alive, now_ms);
+}
+
+void UnitBoard::ObserveClaim(int64_t unit, int64_t epoch, int64_t now_ms) {
+  refused_block_ = BlockOf(unit);
+  if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveClaim(unit, epoch, -1, now_ms);
+  Settle(BlockOf(unit));
+}
+
+void UnitBoard::MarkFinished(int64_t unit) {
+  own_claims_.erase(unit);
+  if (BlockView* view = ViewOf(BlockOf(unit))) view->MarkFinished(unit);
+  Settle(BlockOf(unit));
+}
+
+void UnitBoard::ObserveOwnClaim(int64_t unit, int64_t epoch, int64_t now_ms) {
+  current_unit_ = unit;
+  own_claims_[unit] = epoch;
+  if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveClaim(unit, epoch, -1, now_ms);
+  Settle(BlockOf(unit));
+}
+
+void UnitBoard::ObserveOwnEnd(int64_t unit, int64_t epoch, LeaseEnd end) {
+  own_claims_.erase(unit);
+  if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveClaimEnd(unit, epoch, end);
+}
+
+void UnitBoard::ObserveOwnCommit(int64_t unit) {
+  blocks_to_revisit_.insert(BlockOf(unit));
+  MarkFinished(unit);
+}
+
+// Draws the conclusions from a block's view.
+void UnitBoard::Settle(int64_t block) {
+  const BlockView* view = ViewOf(block);
+  if (!view) return;
+  const auto index = static_cast<size_t>(block);
+  finished_units_[index] = static_cast<int16_t>(view->finished_count());
+  if (view->finished_count() == view->units().count) {
+    finished_[index] = true;
+    ++finished_block_count_;
+    if (!marked_finished_[index]) {
+      marks_.push_back({.action = Action::kMark, .block = block, .mark = BlockMark::kFinished});
+    }
+    marked_finished_[index] = true;
+    blocks_to_revisit_.erase(block);
+    views_.erase(block);
+    return;
+  }
+  if (claimed_[index] || !view->AllClaimed()) return;
+  claimed_[index] = true;
+  if (block_count_ > 1 && !marked_claimed_[index]) {
+    marks_.push_back({.action = Action::kMark, .block = block, .mark = BlockMark::kClaimed});
+    marked_claimed_[index] = true;
+  }
+}
+
+void UnitBoard::EvictViews() {
+  while (views_.size() > options_.max_views) {
+    auto oldest = views_.end();
+    for (auto view = views_.begin(); view != views_.end(); ++view) {
+      if (current_unit_ >= 0 && view->first == BlockOf(current_unit_)) continue;
+      if (oldest == views_.end() || view->second.looked_ms() < oldest->second.looked_ms()) {
+        oldest = view;
+      }
+    }
+    views_.erase(oldest);
+  }
+}
+
+// --- what to do ---
+
+UnitBoard::Choice UnitBoard::Next(const Times& times) {
+  if (const auto choice = PendingMark()) return *choice;
+  if (finished_block_count_ == block_count_) return {.action = Action::kDone};
+  if (index_read_ms_ < 0) return {.action = Action::kReadIndex};
+  if (const BlockView* view = ViewOf(refused_block_);
+      view && times.now_ms - view->looked_ms() >= kYoungViewMs) {
+    return {.action = Action::kLook, .block = refused_block_};
+  }
+  if (const auto choice = BlockLeftBehind()) return *choice;
+  if (const auto choice = FromOwnStream()) return *choice;
+  if (const auto choice = FromCurrentBlock()) return *choice;
+  if (const auto choice = FromLargestGap()) return *choice;
+  if (const auto choice = LookAtUnknownBlock(times)) return *choice;
+  if (const auto choice = FromOthers(times)) return *choice;
+  return {.action = Action::kWait};
+}
+
+std::optional<UnitBoard::Choice> UnitBoard::PendingMark() {
+  if (marks_.empty()) return std::nullopt;
+  const Choice mark = marks_.back();
+  marks_.pop_back();
+  return mark;
+}
+
+// The worker that commits the last unit of a block is the one to see it: a last look at a block in
+// which it has nothing more to do.
+std::optional<UnitBoard::Choice> UnitBoard::BlockLeftBehind() {
+  for (const int64_t block : blocks_to_revisit_) {
+    const SampleRange units = UnitsOf(block);
+    const auto own = own_claims_.lower_bound(units.first);
+    if (own != own_claims_.end() && own->first < units.end()) continue;
+    const BlockView* view = ViewOf(block);
+    if (view && FirstOpen(*view, units)) continue;
+    blocks_to_revisit_.erase(block);
+    return Choice{.action = Action::kLook, .block = block};
   }
   return std::nullopt;
 }
 
-// The owner of the unit before a gap goes on at the gap's front, so a newcomer starts in its
-// middle: both halves then shrink from the front, and the two meet as late as possible.
-std::optional<int64_t> UnitBoard::UnclaimedInLargestGap() const {
-  int64_t best_first = 0;
-  int64_t best_count = 0;
-  int64_t first = 0;
-  for (int64_t unit = 0; unit <= options_.unit_count; ++unit) {
-    const bool open =
-        unit < options_.unit_count && states_[static_cast<size_t>(unit)] == State::kUnclaimed;
-    if (open) continue;
-    if (unit - first > best_count) {
-      best_first = first;
-      best_count = unit - first;
+UnitBoard::Choice UnitBoard::Claim(const BlockView& view, int64_t unit) const {
+  return {.action = Action::kClaim, .unit = unit, .epoch = view.unit(unit).epoch + 1};
+}
+
+std::optional<int64_t> UnitBoard::FirstOpen(const BlockView& view, SampleRange units) const {
+  const int64_t first = std::max(units.first, view.units().first);
+  const int64_t end = std::min(units.end(), view.units().end());
+  for (int64_t unit = first; unit < end; ++unit) {
+    if (view.unit(unit).IsOpen() && !own_claims_.contains(unit)) return unit;
+  }
+  return std::nullopt;
+}
+
+std::optional<UnitBoard::Choice> UnitBoard::FromOwnStream() {
+  const SampleRange stream = OwnStream();
+  for (; stream_block_ * kBlockUnits < stream.end(); ++stream_block_) {
+    if (IsFinished(stream_block_)) continue;
+    const BlockView* view = ViewOf(stream_block_);
+    if (!view && HasUnclaimed(stream_block_)) {
+      return Choice{.action = Action::kLook, .block = stream_block_};
     }
+    if (!view) continue;
+    if (const auto unit = FirstOpen(*view, stream)) return Claim(*view, *unit);
+  }
+  return std::nullopt;
+}
+
+// On along the gap in which the worker is.
+std::optional<UnitBoard::Choice> UnitBoard::FromCurrentBlock() {
+  if (current_unit_ < 0) return std::nullopt;
+  const int64_t next = current_unit_ + 1;
+  if (next >= options_.unit_count || BlockOf(next) != BlockOf(current_unit_)) return std::nullopt;
+  const BlockView* view = ViewOf(BlockOf(next));
+  if (!view || !view->unit(next).IsOpen() || own_claims_.contains(next)) return std::nullopt;
+  return Claim(*view, next);
+}
+
+UnitBoard::Gap UnitBoard::LargestGap(const BlockView& view) const {
+  Gap best;
+  int64_t first = view.units().first;
+  for (int64_t unit = first; unit <= view.units().end(); ++unit) {
+    if (unit < view.units().end() && view.unit(unit).IsOpen() && !own_claims_.contains(unit)) {
+      continue;
+    }
+    if (unit - first > best.count) best = {first, unit - first};
     first = unit + 1;
   }
-  if (best_count == 0) return std::nullopt;
-  const auto before = claims_.find(best_first - 1);
-  const bool somebody_comes = before != claims_.end() && !IsAbandoned(before->second) &&
-                              before->second.session != options_.session;
-  return somebody_comes ? best_first + best_count / 2 : best_first;
+  return best;
 }
 
-bool UnitBoard::IsAbandoned(const Claim& claim) const {
-  if (claim.ended) return true;
-  if (claim.session == options_.session) return false;
-  const auto session = alive_.find(claim.session);
-  return session != alive_.end() && !session->second;
-}
-
-std::optional<UnitBoard::Choice> UnitBoard::TakeOver() const {
-  for (const auto& [unit, claim] : claims_) {
-    if (!IsAbandoned(claim)) continue;
-    const bool poisoned =
-        claim.Failures() >= options_.max_failures || claim.Vanished() >= options_.max_vanished;
-    return Choice{poisoned ? Action::kQuarantine : Action::kClaim, unit, claim.epoch + 1};
+// The owner of the unit before a gap goes on at the gap's front, so a newcomer starts behind its
+// middle: both parts then shrink from the front, and the two meet as late as possible. Several
+// newcomers at the same moment do not all choose the same unit.
+std::optional<UnitBoard::Choice> UnitBoard::FromLargestGap() {
+  Gap best;
+  const BlockView* best_view = nullptr;
+  for (const auto& [block, view] : views_) {
+    const Gap gap = LargestGap(view);
+    if (gap.count > best.count) {
+      best = gap;
+      best_view = &view;
+    }
   }
-  return std::nullopt;
+  if (!best_view) return std::nullopt;
+  const int64_t before = best.first - 1;
+  const bool somebody_comes = before >= best_view->units().first &&
+                              best_view->unit(before).IsHeld() && !own_claims_.contains(before);
+  if (!somebody_comes) return Claim(*best_view, best.first);
+  const auto spread = static_cast<int64_t>(
+      random_.Below(static_cast<uint64_t>(std::max<int64_t>(1, best.count / 4))));
+  return Claim(*best_view, best.first + best.count / 2 + spread);
 }
 
-UnitBoard::Choice UnitBoard::Next() const {
-  if (committed_count_ + quarantined_count_ == options_.unit_count) return {Action::kDone, 0, 0};
-  if (const auto unit = FirstUnclaimed(OwnStream())) return {Action::kClaim, *unit, 1};
-  if (const auto unit = UnclaimedInLargestGap()) return {Action::kClaim, *unit, 1};
-  if (const auto choice = TakeOver()) return *choice;
-  return {Action::kWait, 0, 0};
+std::optional<UnitBoard::Choice> UnitBoard::LookAtUnknownBlock(const Times& times) {
+  std::vector<int64_t> unknown;
+  for (int64_t block = 0; block < block_count_; ++block) {
+    if (HasUnclaimed(block) && !views_.contains(block)) unknown.push_back(block);
+  }
+  if (unknown.empty()) return std::nullopt;
+  if (times.now_ms - index_read_ms_ > kYoungIndexMs) return Choice{.action = Action::kReadIndex};
+  return Choice{.action = Action::kLook, .block = unknown[random_.Below(unknown.size())]};
+}
+
+// What others have begun: abandoned units, then holders that may be gone, then slow ones. Each
+// worker begins its search at another place.
+std::optional<UnitBoard::Choice> UnitBoard::FromOthers(const Times& times) {
+  std::optional<Choice> examine;
+  std::optional<Choice> backup;
+  for (const auto& [block, view] : views_) {
+    const SampleRange units = view.units();
+    const auto offset = static_cast<int64_t>(random_.Below(static_cast<uint64_t>(units.count)));
+    for (int64_t i = 0; i < units.count; ++i) {
+      const int64_t unit = units.first + (i + offset) % units.count;
+      const UnitView& seen = view.unit(unit);
+      if (seen.finished || own_claims_.contains(unit)) continue;
+      if (seen.IsAbandoned()) return Inherit(seen, unit);
+      if (!seen.IsHeld()) continue;
+      if (!examine && DeservesExamination(seen, times)) {
+        examine = Choice{.action = Action::kExamine,
+                         .unit = unit,
+                         .epoch = seen.epoch,
+                         .written_ms = seen.written_ms};
+      }
+      if (!backup && DeservesBackup(seen, times)) {
+        backup = Choice{.action = Action::kClaim, .unit = unit, .epoch = seen.epoch + 1};
+      }
+    }
+  }
+  return examine ? examine : backup;
+}
+
+UnitBoard::Choice UnitBoard::Inherit(const UnitView& view, int64_t unit) const {
+  const int64_t vanished = view.vanished + (view.end ? 0 : 1);
+  const bool poisoned = view.failures >= options_.max_failures || vanished >= options_.max_vanished;
+  return {.action = poisoned ? Action::kQuarantine : Action::kClaim,
+          .unit = unit,
+          .epoch = view.epoch + 1};
+}
+
+bool UnitBoard::DeservesExamination(const UnitView& view, const Times& times) const {
+  const bool is_old_there = times.store_now_ms >= 0 && view.written_ms >= 0 &&
+                            times.store_now_ms - view.written_ms > options_.lease_ttl_ms;
+  // The store's timestamps may lie in the future, if its clock was set back.
+  const bool is_old_here = times.now_ms - view.first_seen_ms > options_.lease_ttl_ms;
+  const bool is_due =
+      view.examined_ms < 0 || times.now_ms - view.examined_ms >= options_.lease_ttl_ms / 4;
+  return (is_old_there || is_old_here) && is_due;
+}
+
+bool UnitBoard::DeservesBackup(const UnitView& view, const Times& times) const {
+  return times.backup_after_ms > 0 && times.store_now_ms >= 0 && view.written_ms >= 0 &&
+         times.store_now_ms - view.written_ms > times.backup_after_ms;
+}
+
+std::optional<int64_t> UnitBoard::BlockToRecheck() {
+  std::vector<int64_t> unfinished;
+  for (int64_t block = 0; block < block_count_; ++block) {
+    if (!IsFinished(block)) unfinished.push_back(block);
+  }
+  if (unfinished.empty()) return std::nullopt;
+  return unfinished[random_.Below(unfinished.size())];
 }
 
 }  // namespace thresher

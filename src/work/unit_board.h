@@ -5,86 +5,128 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
 #include <vector>
 
+#include "base/random.h"
+#include "work/block_view.h"
 #include "work/keys.h"
 #include "work/plan.h"
 
 namespace thresher {
 
-// What one worker knows about the units of a run, and its choice of the next one. A pure decision:
-// no store, no clock, no thread. What it knows may be out of date: a wrong choice costs work, never
-// exactness, since only the commit decides. Not thread-safe.
+// What one worker knows about a run, and what it does next to get a unit. A pure decision: no
+// store, no clock, no thread. It sees blocks of units, a few at a time, so that what it costs to
+// start and to go on does not grow with the run. What it knows may be out of date: a wrong choice
+// costs work, never exactness, since only the commit decides. Not thread-safe.
+//
+// Which unit: first those of its own stream, in order; then on in the block where it is; then the
+// largest gap that others have left; then what others have abandoned; at last a second copy of what
+// somebody has held for conspicuously long.
 class UnitBoard {
  public:
   struct Options {
     int64_t unit_count = 0;
-    std::string session;  // this worker's own
-    int64_t stream = 0;   // the part of the units that this worker prefers, of
+    int64_t stream = 0;  // the part of the units that this worker prefers, of
     std::optional<int64_t> stream_count =
-        std::nullopt;           // so many equal parts; unknown: no preference
+        std::nullopt;  // so many equal parts; unknown: no preference
+    int64_t lease_ttl_ms = 180'000;
+    uint64_t seed = 0;          // of choices between equals: each worker its own
     int64_t max_failures = 3;   // a unit that failed so often is set aside
     int64_t max_vanished = 20;  // so is one whose owners vanished so often
+    size_t max_views = 8;       // blocks that are known in detail at the same time
   };
 
   explicit UnitBoard(Options options);
 
-  // What was seen in the store. Claims may be reported in any order and more than once.
-  void MarkCommitted(int64_t unit);
-  void MarkQuarantined(int64_t unit);
-  void ObserveClaim(int64_t unit, int64_t epoch, const std::string& session);
-  // A claim that is known not to be the newest.
-  void ObserveOlderClaim(int64_t unit, int64_t epoch);
-  void ObserveClaimEnd(int64_t unit, int64_t epoch, LeaseEnd end);
-  void ObserveSession(const std::string& session, bool alive);
-
   enum class Action {
+    kReadIndex,   // list the index: ObserveIndex
+    kLook,        // list the leases and commits of `block`: ObserveBlock
+    kMark,        // create the index mark `mark` of `block`
     kClaim,       // try to create claim number `epoch` of `unit`
+    kExamine,     // see whether the holder of claim `epoch` of `unit` is alive: ObserveHolder
     kQuarantine,  // set `unit` aside: it failed too often
-    kWait,        // everything that is left is held by sessions that are alive
+    kWait,        // everything that is left is held by others
     kDone,        // every unit is committed or set aside
   };
   struct Choice {
     Action action = Action::kDone;
+    int64_t block = 0;
+    BlockMark mark = BlockMark::kClaimed;
     int64_t unit = 0;
     int64_t epoch = 0;
+    int64_t written_ms = -1;  // kExamine: when the claim was written, the store's time
   };
-  Choice Next() const;
+  struct Times {
+    int64_t now_ms = 0;           // the worker's own monotonic time
+    int64_t store_now_ms = -1;    // the store's time, if known: what claims are dated by
+    int64_t backup_after_ms = 0;  // a claim of this age deserves a second copy; 0: none does
+  };
+  Choice Next(const Times& times);
 
-  // Sessions that hold the newest claim of an unfinished unit: those whose life matters.
-  std::vector<std::string> SessionsThatHold() const;
+  // The block that an idle worker should look at again, if one is left.
+  std::optional<int64_t> BlockToRecheck();
 
-  int64_t committed_count() const { return committed_count_; }
-  int64_t quarantined_count() const { return quarantined_count_; }
+  // What was seen in the store.
+  void ObserveIndex(const std::vector<BlockMarkName>& marks, int64_t now_ms);
+  void ObserveBlock(int64_t block, const BlockListing& listing, int64_t now_ms);
+  void ObserveHolder(int64_t unit, bool alive, int64_t now_ms);
+  // A claim that somebody else was found to hold.
+  void ObserveClaim(int64_t unit, int64_t epoch, int64_t now_ms);
+  void MarkFinished(int64_t unit);
+
+  // What this worker did itself.
+  void ObserveOwnClaim(int64_t unit, int64_t epoch, int64_t now_ms);
+  void ObserveOwnEnd(int64_t unit, int64_t epoch, LeaseEnd end);
+  void ObserveOwnCommit(int64_t unit);
+
   int64_t unit_count() const { return options_.unit_count; }
-  bool IsFinished(int64_t unit) const;
+  // As far as is known.
+  int64_t finished_count() const;
+  SampleRange UnitsOf(int64_t block) const;
 
  private:
-  enum class State : uint8_t { kUnclaimed, kClaimed, kCommitted, kQuarantined };
-
-  struct Claim {
-    int64_t epoch = 0;  // the newest
-    std::string session;
-    bool ended = false;
-    std::set<int64_t> epochs;          // of all claims
-    std::map<int64_t, LeaseEnd> ends;  // by epoch
-    int64_t Failures() const;
-    int64_t Vanished() const;  // claims that ended without a word, if the newest has
+  struct Gap {
+    int64_t first = 0;
+    int64_t count = 0;
   };
 
+  BlockView* ViewOf(int64_t block);
   SampleRange OwnStream() const;  // of units
-  std::optional<int64_t> FirstUnclaimed(SampleRange units) const;
-  std::optional<int64_t> UnclaimedInLargestGap() const;
-  std::optional<Choice> TakeOver() const;
-  bool IsAbandoned(const Claim& claim) const;
+  bool IsFinished(int64_t block) const { return finished_[static_cast<size_t>(block)]; }
+  bool HasUnclaimed(int64_t block) const;
+  Choice Claim(const BlockView& view, int64_t unit) const;
+  std::optional<int64_t> FirstOpen(const BlockView& view, SampleRange units) const;
+  void Settle(int64_t block);
+  std::optional<Choice> PendingMark();
+  std::optional<Choice> BlockLeftBehind();
+  std::optional<Choice> FromOwnStream();
+  std::optional<Choice> FromCurrentBlock();
+  std::optional<Choice> FromLargestGap();
+  std::optional<Choice> LookAtUnknownBlock(const Times& times);
+  std::optional<Choice> FromOthers(const Times& times);
+  Choice Inherit(const UnitView& view, int64_t unit) const;
+  bool DeservesExamination(const UnitView& view, const Times& times) const;
+  bool DeservesBackup(const UnitView& view, const Times& times) const;
+  Gap LargestGap(const BlockView& view) const;
+  void EvictViews();
 
   Options options_;
-  std::vector<State> states_;
-  std::map<int64_t, Claim> claims_;  // of unfinished units
-  std::map<std::string, bool> alive_;
-  int64_t committed_count_ = 0;
-  int64_t quarantined_count_ = 0;
+  Random random_;
+  int64_t block_count_;
+  std::vector<bool> finished_;         // by block
+  std::vector<bool> claimed_;          // by block: nothing is unclaimed in it
+  std::vector<bool> marked_finished_;  // by block: the index says so
+  std::vector<bool> marked_claimed_;
+  std::vector<int16_t> finished_units_;  // by block, at least so many
+  int64_t finished_block_count_ = 0;
+  std::map<int64_t, BlockView> views_;     // by block
+  std::map<int64_t, int64_t> own_claims_;  // unit -> epoch: in this worker's hands
+  std::set<int64_t> blocks_to_revisit_;    // where this worker committed something
+  std::vector<Choice> marks_;              // to be written
+  int64_t current_unit_ = -1;              // claimed last
+  int64_t refused_block_ = -1;             // where somebody else was faster, since the last look
+  int64_t stream_block_;                   // the first of the own stream that may have open units
+  int64_t index_read_ms_ = -1;
 };
 
 }  // namespace thresher

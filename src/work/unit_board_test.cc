@@ -2,125 +2,321 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
+#include <string>
 
 namespace thresher {
 namespace {
 
 using Action = UnitBoard::Action;
 
-UnitBoard MakeBoard(int64_t units, int64_t stream = 0, std::optional<int64_t> streams = {}) {
-  return UnitBoard(
-      {.unit_count = units, .session = "me", .stream = stream, .stream_count = streams});
+// A worker's board before the store as it is: answers what the board asks until it wants to act.
+class Scene {
+ public:
+  explicit Scene(UnitBoard::Options options) : board(options) {}
+
+  UnitBoard::Choice Next() {
+    while (true) {
+      const UnitBoard::Choice choice = board.Next({now_ms, store_now_ms, backup_after_ms});
+      switch (choice.action) {
+        case Action::kReadIndex:
+          ++index_reads;
+          board.ObserveIndex(index, now_ms);
+          break;
+        case Action::kLook:
+          looks.push_back(choice.block);
+          board.ObserveBlock(choice.block, listings[choice.block], now_ms);
+          break;
+        case Action::kMark:
+          index.push_back({choice.block, board.UnitsOf(choice.block).count, choice.mark});
+          break;
+        default:
+          return choice;
+      }
+    }
+  }
+
+  // Takes the next unit, which must be there to be taken.
+  int64_t Take() {
+    const UnitBoard::Choice choice = Next();
+    EXPECT_EQ(choice.action, Action::kClaim);
+    Lease(choice.unit, choice.epoch);
+    board.ObserveOwnClaim(choice.unit, choice.epoch, now_ms);
+    return choice.unit;
+  }
+
+  void Commit(int64_t unit) {
+    listings[BlockOf(unit)].committed.push_back(unit);
+    board.ObserveOwnCommit(unit);
+  }
+
+  void Lease(int64_t unit, int64_t epoch, int64_t written_ms = 0) {
+    listings[BlockOf(unit)].leases.push_back({{unit, epoch, std::nullopt}, written_ms});
+  }
+  void End(int64_t unit, int64_t epoch, LeaseEnd end) {
+    listings[BlockOf(unit)].leases.push_back({{unit, epoch, end}, 0});
+  }
+
+  UnitBoard board;
+  std::map<int64_t, BlockListing> listings;  // by block: what the store says
+  std::vector<BlockMarkName> index;
+  int64_t now_ms = 0;
+  int64_t store_now_ms = 0;
+  int64_t backup_after_ms = 0;
+  int64_t index_reads = 0;
+  std::vector<int64_t> looks;
+};
+
+constexpr int64_t kTtlMs = 1000;
+
+UnitBoard::Options Of(int64_t units, int64_t stream = 0, std::optional<int64_t> streams = {}) {
+  return {.unit_count = units, .stream = stream, .stream_count = streams, .lease_ttl_ms = kTtlMs};
 }
 
 TEST(UnitBoardTest, TakesItsOwnStreamFirstThenWhatOthersLeft) {
-  UnitBoard board = MakeBoard(8, 1, 2);
+  Scene scene(Of(8, 1, 2));
   std::vector<int64_t> order;
-  for (auto choice = board.Next(); choice.action == Action::kClaim; choice = board.Next()) {
-    EXPECT_EQ(choice.epoch, 1);
-    order.push_back(choice.unit);
-    board.ObserveClaim(choice.unit, 1, "me");
-    board.MarkCommitted(choice.unit);
+  for (int i = 0; i < 8; ++i) {
+    order.push_back(scene.Take());
+    scene.Commit(order.back());
   }
   EXPECT_EQ(order, (std::vector<int64_t>{4, 5, 6, 7, 0, 1, 2, 3}));
-  EXPECT_EQ(board.Next().action, Action::kDone);
+  EXPECT_EQ(scene.Next().action, Action::kDone);
+  EXPECT_EQ(scene.board.finished_count(), 8);
+  ASSERT_EQ(scene.index.size(), 1u);
+  EXPECT_EQ(scene.index[0].mark, BlockMark::kFinished);
 }
 
-TEST(UnitBoardTest, StealsFromTheMiddleOfTheLargestGap) {
-  UnitBoard board = MakeBoard(100);
-  EXPECT_EQ(board.Next().unit, 0);
-  board.ObserveClaim(0, 1, "other");
-  board.ObserveSession("other", true);
-  EXPECT_EQ(board.Next().unit, 1 + 99 / 2);
+TEST(UnitBoardTest, AWorkerAloneReadsTwiceWhateverTheNumberOfItsUnits) {
+  Scene scene(Of(1000));
+  for (int64_t unit = 0; unit < 1000; ++unit) {
+    EXPECT_EQ(scene.Take(), unit);
+    scene.Commit(unit);
+  }
+  EXPECT_EQ(scene.Next().action, Action::kDone);
+  EXPECT_EQ(scene.index_reads, 1);
+  EXPECT_LE(scene.looks.size(), 2u);
+}
+
+TEST(UnitBoardTest, StealsFromBehindTheMiddleOfTheLargestGap) {
+  Scene scene(Of(100));
+  scene.Lease(0, 1);
+  const int64_t unit = scene.Take();
+  EXPECT_GE(unit, 50);
+  EXPECT_LT(unit, 75);
+  EXPECT_EQ(scene.Take(), unit + 1) << "and goes on from there";
+}
+
+TEST(UnitBoardTest, NewcomersDoNotAllChooseTheSameUnit) {
+  std::set<int64_t> chosen;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    UnitBoard::Options options = Of(1000);
+    options.seed = seed;
+    Scene scene(options);
+    scene.Lease(0, 1);
+    chosen.insert(scene.Take());
+  }
+  EXPECT_GE(chosen.size(), 15u);
 }
 
 TEST(UnitBoardTest, StreamsCoverEveryUnitOnce) {
   for (const int64_t streams : {1, 3, 7, 10, 64}) {
     std::set<int64_t> firsts;
     for (int64_t stream = 0; stream < streams; ++stream) {
-      UnitBoard board = MakeBoard(10, stream, streams);
-      EXPECT_EQ(board.Next().action, Action::kClaim);
-      firsts.insert(board.Next().unit);
+      firsts.insert(Scene(Of(10, stream, streams)).Take());
     }
     EXPECT_EQ(firsts.size(), static_cast<size_t>(std::min<int64_t>(streams, 10)));
   }
 }
 
-TEST(UnitBoardTest, WaitsForLiveOwnersAndTakesOverFromGoneOnes) {
-  UnitBoard board = MakeBoard(1);
-  board.ObserveClaim(0, 1, "other");
-  EXPECT_EQ(board.Next().action, Action::kWait) << "a session of unknown state is left alone";
-  board.ObserveSession("other", true);
-  EXPECT_EQ(board.Next().action, Action::kWait);
-  board.ObserveSession("other", false);
-  const auto choice = board.Next();
+TEST(UnitBoardTest, StartsInAMillionUnitsWithAFewLists) {
+  Scene scene(Of(1'000'000, 6'543, 10'000));
+  EXPECT_EQ(scene.Take(), 654'300);
+  EXPECT_EQ(scene.index_reads, 1);
+  EXPECT_EQ(scene.looks, std::vector<int64_t>{654});
+}
+
+TEST(UnitBoardTest, BelievesTheIndex) {
+  Scene scene(Of(5'000));
+  for (int64_t block = 0; block < 5; ++block) {
+    if (block == 3) continue;
+    scene.index.push_back(
+        {block, 1000, block % 2 == 0 ? BlockMark::kFinished : BlockMark::kClaimed});
+  }
+  EXPECT_EQ(scene.Take(), 3'000);
+  EXPECT_EQ(scene.looks, std::vector<int64_t>{3});
+}
+
+TEST(UnitBoardTest, IgnoresMarksOfTheTimeBeforeTheRunWasExtended) {
+  Scene scene(Of(100));
+  scene.index.push_back({0, 60, BlockMark::kFinished});
+  scene.index.push_back({7, 1000, BlockMark::kFinished});
+  for (int64_t unit = 0; unit < 60; ++unit) scene.listings[0].committed.push_back(unit);
+  EXPECT_EQ(scene.Take(), 60);
+}
+
+TEST(UnitBoardTest, MarksBlocksInWhichNothingIsLeftToClaim) {
+  Scene scene(Of(2'000, 0, 2));
+  for (int64_t unit = 1; unit < 1000; ++unit) scene.Lease(unit, 1);
+  EXPECT_EQ(scene.Take(), 0);
+  scene.Next();
+  ASSERT_EQ(scene.index.size(), 1u);
+  EXPECT_EQ(scene.index[0].block, 0);
+  EXPECT_EQ(scene.index[0].mark, BlockMark::kClaimed);
+}
+
+TEST(UnitBoardTest, WhoeverCommitsTheLastUnitOfABlockSeesIt) {
+  Scene scene(Of(2'000, 0, 2));
+  for (int64_t unit = 1; unit < 1000; ++unit) {
+    scene.Lease(unit, 1);
+  }
+  EXPECT_EQ(scene.Take(), 0);
+  // Others finish meanwhile.
+  for (int64_t unit = 1; unit < 1000; ++unit) scene.listings[0].committed.push_back(unit);
+  scene.Commit(0);
+  EXPECT_GE(scene.Take(), 1000);
+  ASSERT_EQ(scene.index.size(), 2u);
+  EXPECT_EQ(scene.index[1].mark, BlockMark::kFinished);
+}
+
+TEST(UnitBoardTest, LooksAgainWhenItsViewProvesOld) {
+  Scene scene(Of(100));
+  EXPECT_EQ(scene.Take(), 0);
+  scene.now_ms = 60'000;
+  for (int64_t unit = 1; unit < 90; ++unit) scene.Lease(unit, 1);
+  EXPECT_EQ(scene.Next().unit, 1);
+  scene.board.ObserveClaim(1, 1, scene.now_ms);  // somebody else was faster
+  EXPECT_EQ(scene.Take() / 10, 9) << "one refusal is enough to learn of all the others";
+  EXPECT_EQ(scene.looks.size(), 2u);
+}
+
+TEST(UnitBoardTest, WaitsForLiveHoldersAndTakesOverFromGoneOnes) {
+  Scene scene(Of(1));
+  scene.Lease(0, 1, 100);
+  scene.store_now_ms = 100 + kTtlMs;
+  EXPECT_EQ(scene.Next().action, Action::kWait) << "a young claim is left alone";
+  ++scene.store_now_ms;
+  const UnitBoard::Choice examine = scene.Next();
+  EXPECT_EQ(examine.action, Action::kExamine);
+  EXPECT_EQ(examine.epoch, 1);
+  EXPECT_EQ(examine.written_ms, 100);
+  scene.board.ObserveHolder(0, true, scene.now_ms);
+  EXPECT_EQ(scene.Next().action, Action::kWait) << "just examined";
+  scene.now_ms += kTtlMs / 4;
+  EXPECT_EQ(scene.Next().action, Action::kExamine);
+  scene.board.ObserveHolder(0, false, scene.now_ms);
+  const UnitBoard::Choice choice = scene.Next();
   EXPECT_EQ(choice.action, Action::kClaim);
   EXPECT_EQ(choice.epoch, 2);
 }
 
+TEST(UnitBoardTest, ExaminesAClaimFromTheFutureAfterATimeToLive) {
+  Scene scene(Of(1));
+  scene.Lease(0, 1, 1'000'000'000);
+  EXPECT_EQ(scene.Next().action, Action::kWait);
+  scene.now_ms += kTtlMs + 1;
+  EXPECT_EQ(scene.Next().action, Action::kExamine);
+}
+
 TEST(UnitBoardTest, OldNewsDoesNotUndoNewNews) {
-  UnitBoard board = MakeBoard(1);
-  board.ObserveClaim(0, 2, "second");
-  board.ObserveClaim(0, 1, "first");
-  board.ObserveSession("first", false);
-  board.ObserveSession("second", true);
-  EXPECT_EQ(board.Next().action, Action::kWait);
-  EXPECT_EQ(board.SessionsThatHold(), std::vector<std::string>{"second"});
+  Scene scene(Of(1));
+  scene.Lease(0, 2);
+  EXPECT_EQ(scene.Next().action, Action::kWait);
+  scene.listings[0] = {};
+  scene.Lease(0, 1);
+  scene.End(0, 1, LeaseEnd::kReleased);
+  scene.board.ObserveBlock(0, scene.listings[0], 0);
+  EXPECT_EQ(scene.Next().action, Action::kWait) << "the list is older than what is known";
 }
 
 TEST(UnitBoardTest, NeverTakesItsOwnClaimAgainUnlessItEnded) {
-  UnitBoard board = MakeBoard(1);
-  board.ObserveClaim(0, 1, "me");
-  EXPECT_EQ(board.Next().action, Action::kWait);
-  board.ObserveClaimEnd(0, 1, LeaseEnd::kReleased);
-  EXPECT_EQ(board.Next().epoch, 2);
+  Scene scene(Of(1));
+  scene.Take();
+  scene.store_now_ms = 100 * kTtlMs;
+  scene.backup_after_ms = 1;
+  EXPECT_EQ(scene.Next().action, Action::kWait);
+  scene.board.ObserveOwnEnd(0, 1, LeaseEnd::kReleased);
+  EXPECT_EQ(scene.Next().epoch, 2);
+}
+
+TEST(UnitBoardTest, MakesASecondCopyOfWhatIsSlowButOnlyWhenIdle) {
+  Scene scene(Of(2));
+  scene.Lease(0, 1, 100);
+  scene.backup_after_ms = 500;
+  scene.store_now_ms = 601;
+  EXPECT_EQ(scene.Take(), 1);
+  const UnitBoard::Choice backup = scene.Next();
+  EXPECT_EQ(backup.action, Action::kClaim);
+  EXPECT_EQ(backup.unit, 0);
+  EXPECT_EQ(backup.epoch, 2);
+  scene.store_now_ms = 600;
+  EXPECT_EQ(scene.Next().action, Action::kWait) << "not before its time";
+  scene.Lease(0, 2, 600);  // somebody else's copy
+  scene.board.ObserveBlock(0, scene.listings[0], 0);
+  scene.store_now_ms = 1000;
+  EXPECT_EQ(scene.Next().action, Action::kWait) << "one copy at a time";
 }
 
 TEST(UnitBoardTest, SetsAsideAfterTooManyFailures) {
-  UnitBoard board = MakeBoard(1);
+  Scene scene(Of(1));
   for (int64_t epoch = 1; epoch <= 3; ++epoch) {
-    ASSERT_EQ(board.Next().action, Action::kClaim);
-    ASSERT_EQ(board.Next().epoch, epoch);
-    board.ObserveClaim(0, epoch, "me");
-    board.ObserveClaimEnd(0, epoch, LeaseEnd::kFailed);
+    EXPECT_EQ(scene.Take(), 0);
+    scene.board.ObserveOwnEnd(0, epoch, LeaseEnd::kFailed);
   }
-  EXPECT_EQ(board.Next().action, Action::kQuarantine);
-  board.MarkQuarantined(0);
-  EXPECT_EQ(board.Next().action, Action::kDone);
-  board.MarkCommitted(0);
-  EXPECT_EQ(board.quarantined_count(), 0) << "a late commit wins";
-  EXPECT_EQ(board.committed_count(), 1);
+  EXPECT_EQ(scene.Next().action, Action::kQuarantine);
+  scene.board.MarkFinished(0);
+  EXPECT_EQ(scene.Next().action, Action::kDone);
+}
+
+TEST(UnitBoardTest, CountsTheFailuresOfOthers) {
+  Scene scene(Of(1));
+  for (int64_t epoch = 1; epoch <= 3; ++epoch) {
+    scene.Lease(0, epoch);
+    scene.End(0, epoch, LeaseEnd::kFailed);
+  }
+  EXPECT_EQ(scene.Next().action, Action::kQuarantine);
 }
 
 TEST(UnitBoardTest, ReleasesAreNotFailures) {
-  UnitBoard board = MakeBoard(1);
+  Scene scene(Of(1));
   for (int64_t epoch = 1; epoch <= 100; ++epoch) {
-    ASSERT_EQ(board.Next().action, Action::kClaim);
-    board.ObserveClaim(0, epoch, "me");
-    board.ObserveClaimEnd(0, epoch, LeaseEnd::kReleased);
+    scene.Take();
+    scene.End(0, epoch, LeaseEnd::kReleased);
+    scene.board.ObserveOwnEnd(0, epoch, LeaseEnd::kReleased);
   }
-  EXPECT_EQ(board.Next().action, Action::kClaim);
+  EXPECT_EQ(scene.Next().action, Action::kClaim);
 }
 
 TEST(UnitBoardTest, SetsAsideAUnitThatKillsItsOwners) {
-  UnitBoard board = MakeBoard(1);
-  int64_t claims = 0;
-  while (board.Next().action == Action::kClaim) {
-    const std::string session = "s" + std::to_string(++claims);
-    board.ObserveClaim(0, board.Next().epoch, session);
-    board.ObserveSession(session, false);
+  for (const int64_t claims : {19, 20}) {
+    Scene scene(Of(1));
+    for (int64_t epoch = 1; epoch <= claims; ++epoch) scene.Lease(0, epoch);
+    scene.store_now_ms = 2 * kTtlMs;
+    EXPECT_EQ(scene.Next().action, Action::kExamine);
+    scene.board.ObserveHolder(0, false, 0);
+    EXPECT_EQ(scene.Next().action, claims < 20 ? Action::kClaim : Action::kQuarantine);
   }
-  EXPECT_EQ(claims, 20);
-  EXPECT_EQ(board.Next().action, Action::kQuarantine);
 }
 
 TEST(UnitBoardTest, AHighEpochAloneIsNoReasonToSetAUnitAside) {
-  UnitBoard board = MakeBoard(1);
-  board.ObserveClaim(0, 1'000'000, "other");
-  board.ObserveSession("other", false);
-  EXPECT_EQ(board.Next().action, Action::kClaim);
-  EXPECT_EQ(board.Next().epoch, 1'000'001);
+  Scene scene(Of(1));
+  scene.Lease(0, 1'000'000);
+  scene.store_now_ms = 2 * kTtlMs;
+  EXPECT_EQ(scene.Next().action, Action::kExamine);
+  scene.board.ObserveHolder(0, false, 0);
+  EXPECT_EQ(scene.Next().action, Action::kClaim);
+  EXPECT_EQ(scene.Next().epoch, 1'000'001);
+}
+
+TEST(UnitBoardTest, KnowsNoMoreBlocksInDetailThanItMay) {
+  UnitBoard::Options options = Of(20'000);
+  options.max_views = 2;
+  Scene scene(options);
+  for (int64_t unit = 0; unit < 20'000; ++unit) scene.Lease(unit, 1);
+  EXPECT_EQ(scene.Next().action, Action::kWait);
+  EXPECT_EQ(scene.looks.size(), 20u) << "each block once, and then it is known to be claimed";
+  EXPECT_EQ(scene.index.size(), 20u);
 }
 
 }  // namespace

@@ -1,0 +1,41 @@
+#ifndef THRESHER_EXTRACT_COMPLETION_H_
+#define THRESHER_EXTRACT_COMPLETION_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "extract/run_store.h"
+#include "store/store.h"
+#include "work/records.h"
+
+namespace thresher {
+
+// Writes manifest.json and then the record that the run is complete, from the commits; the bytes
+// are the same whoever writes them. Nothing if units are missing. Reads every commit, many at a
+// time.
+Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run);
+
+// The record that the run is complete, if it is there.
+Result<std::optional<Completion>> FindCompletion(Store& store, const Run& run);
+
+struct ConcludeOptions {
+  int64_t worker_id = 0;
+  std::string session = {};
+  int64_t lease_ttl_ms = 180'000;
+  int64_t poll_ms = 1'000;
+  std::function<bool()> should_stop = {};  // asked while waiting
+};
+
+// The end of a run for a worker that found every unit finished: waits until the manifest is
+// written, or writes it. Of many workers one does, under a lease as of a unit; another takes over
+// if it does not finish in time. Nothing if units turned out to be missing, or on should_stop.
+Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const Run& run,
+                                              const ConcludeOptions& options);
+
+}  // namespace thresher
+
+#endif  // THRESHER_EXTRACT_COMPLETION_H_
