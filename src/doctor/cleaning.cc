@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "base/random.h"
-#include "extract/run_store.h"
 #include "doctor/temporary_files.h"
+#include "extract/run_store.h"
 #include "store/contract.h"
 #include "work/keys.h"
 

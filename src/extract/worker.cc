@@ -57,8 +57,9 @@ class Worker::Pipeline {
 
  private:
   void Feed();
-  bool FeedOne(const Ledger::Claimed& claimed);
+  void WaitUntilNeeded(int64_t units_fed, int64_t batches_in_hand, int64_t lead_us);
   std::optional<Ledger::Claimed> ClaimOrWait();
+  UnitPointer Tokenise(const Ledger::Claimed& claimed);
   void RunEngine();
   void Compute(const UnitPointer& unit);
   int64_t SequencesLeftByOthers(UnitInFlight& unit);
@@ -93,6 +94,7 @@ class Worker::Pipeline {
   std::atomic<int64_t> units_ended_{0};  // of ours, whatever came of them
   std::atomic<int64_t> consecutive_failures_{0};
   std::atomic<int64_t> batch_us_{0};         // moving mean of a forward pass
+  std::atomic<int64_t> units_asked_for_{0};  // by the engine
   std::atomic<int64_t> bytes_to_upload_{0};  // of units that are computed
   std::atomic<int64_t> stop_seen_ms_{-1};
   std::mutex error_mutex_;
@@ -137,11 +139,36 @@ Result<Worker::Outcome> Worker::Pipeline::Run() {
 // --- feeder ---
 
 void Worker::Pipeline::Feed() {
+  constexpr int64_t kLeastLeadUs = 2'000'000;
+  int64_t units_fed = 0;
+  int64_t batches_in_hand = 0;
+  int64_t lead_us = kLeastLeadUs;
   while (fed_.WaitForRoom()) {
+    WaitUntilNeeded(units_fed, batches_in_hand, lead_us);
     const std::optional<Ledger::Claimed> claimed = ClaimOrWait();
-    if (!claimed || !FeedOne(*claimed)) break;
+    if (!claimed) break;
+    const int64_t begin_us = p_.clock.MonotonicUs();
+    UnitPointer unit = Tokenise(*claimed);
+    lead_us = std::max(kLeastLeadUs, 4 * (p_.clock.MonotonicUs() - begin_us));
+    batches_in_hand = static_cast<int64_t>(unit->job.batches.size());
+    if (!fed_.Push(std::move(unit))) break;
+    ++units_fed;
   }
   fed_.Close();
+}
+
+// The engine has just taken a unit of so many batches. The next one is claimed only shortly before
+// it is done: until then anybody may have it, and a worker that dies takes no second one with it.
+void Worker::Pipeline::WaitUntilNeeded(int64_t units_fed, int64_t batches_in_hand,
+                                       int64_t lead_us) {
+  constexpr int64_t kStepMs = 20;
+  const int64_t begin_us = p_.clock.MonotonicUs();
+  const auto is_early = [&] {
+    if (units_asked_for_ > units_fed) return false;  // the engine has nothing to do
+    return batch_us_ == 0 ||
+           p_.clock.MonotonicUs() + lead_us < begin_us + batches_in_hand * batch_us_;
+  };
+  while (!Stopping() && is_early()) p_.clock.SleepMs(kStepMs);
 }
 
 // Nothing when the run is done or the worker stops.
@@ -176,7 +203,7 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
   return std::nullopt;
 }
 
-bool Worker::Pipeline::FeedOne(const Ledger::Claimed& claimed) {
+UnitPointer Worker::Pipeline::Tokenise(const Ledger::Claimed& claimed) {
   p_.progress.Hold(claimed.unit);
   auto unit = std::make_shared<UnitInFlight>(TokeniseUnit(
       p_.dataset, p_.reader, claimed.unit, claimed.epoch, p_.run.plan.Samples(claimed.unit)));
@@ -184,7 +211,7 @@ bool Worker::Pipeline::FeedOne(const Ledger::Claimed& claimed) {
   for (const RejectedSample& rejected : unit->job.rejected) {
     p_.events("sample " + std::to_string(rejected.sample) + " rejected: " + rejected.reason);
   }
-  return fed_.Push(std::move(unit));
+  return unit;
 }
 
 // --- engine ---
@@ -192,6 +219,7 @@ bool Worker::Pipeline::FeedOne(const Ledger::Claimed& claimed) {
 void Worker::Pipeline::RunEngine() {
   while (true) {
     const int64_t wait_begin_us = p_.clock.MonotonicUs();
+    ++units_asked_for_;
     std::optional<UnitPointer> unit = fed_.Pop();
     p_.progress.engine_wait_for_unit_us += p_.clock.MonotonicUs() - wait_begin_us;
     if (!unit) return;

@@ -40,7 +40,7 @@ inline int64_t BeatIntervalMs(int64_t lease_ttl_ms) {
 // One worker of a run: claims units and produces them until none is left. Its threads are a
 // pipeline with bounded queues between:
 //
-//   feeder   claims the next unit, reads and tokenises it              (one unit ahead)
+//   feeder   claims the next unit shortly before it is needed, reads and tokenises it
 //   engine   forward passes; outputs land in an arena at final offsets (the calling thread)
 //   sealer   checksums and statistics over the rows as they arrive
 //   uploader uploads, compares, commits; frees the arena
