@@ -8,7 +8,9 @@
 #include "base/random.h"
 #include "sim/scenario.h"
 #include "sim/seeds.h"
+#include "sim/store_state.h"
 #include "sim/world.h"
+#include "work/keys.h"
 
 namespace thresher::sim {
 namespace {
@@ -80,6 +82,28 @@ int64_t Total(const RequestCounts& counts) {
   return total;
 }
 
+// Counts units as the store has them: a worker may die before it hears of its commit.
+class CommitCounter : public StoreObserver {
+ public:
+  explicit CommitCounter(const Scheduler& scheduler) : scheduler_(scheduler) {}
+
+  void OnWrite(std::string_view key, const StoredObject* old,
+               const StoredObject& /*written*/) override {
+    if (old != nullptr || !key.starts_with(kCommitsPrefix)) return;
+    ++count_;
+    last_us_ = scheduler_.now_us();
+  }
+  void OnDelete(std::string_view /*key*/, const StoredObject& /*old*/) override {}
+
+  int64_t count() const { return count_; }
+  int64_t last_us() const { return last_us_; }
+
+ private:
+  const Scheduler& scheduler_;
+  int64_t count_ = 0;
+  int64_t last_us_ = 0;
+};
+
 // Counts requests second by second and cuts them into phases: the start until every machine is up
 // and has had a minute, the end from where fewer units are open than there are machines.
 class PhaseMeter {
@@ -133,11 +157,13 @@ ScaleReport SimulateScale(
                 PlanOf(scenario.workload)};
   World world(scenario, {.protocol = {}, .trace = {}, .checks = false, .shared_run = &run});
   world.state().Put(kRunKey, "shared", 6, 0);
+  CommitCounter commits(world.scheduler());
+  world.state().SetObserver(&commits);
   PhaseMeter meter(world, options);
   ScaleReport report;
   report.ideal_seconds = IdealSeconds(options);
   const std::function<void()> tick = [&] {
-    const int64_t committed = world.work().committed_units;
+    const int64_t committed = commits.count();
     const double now_seconds = static_cast<double>(world.scheduler().now_us()) / kSecondUs;
     meter.Tick(committed);
     if (committed >= options.units) {
@@ -150,7 +176,7 @@ ScaleReport SimulateScale(
   };
   world.scheduler().After(Us(1), tick);
   const WorldReport turned = world.Turn();
-  report.makespan_seconds = static_cast<double>(world.work().last_commit_us) / kSecondUs;
+  report.makespan_seconds = static_cast<double>(commits.last_us()) / kSecondUs;
   report.preemptions = turned.kills;
   report.work = turned.work;
   report.requests = turned.requests;

@@ -39,6 +39,8 @@ Status SimWorker::Work() {
   p_.scheduler.Spawn(p_.process, [this] { Feed(); });
   p_.scheduler.Spawn(p_.process, [this] { Upload(); });
   while (true) {
+    ++units_asked_for_;
+    changed_.NotifyAll();
     while (!fed_ && !feeder_done_) changed_.Wait();
     if (!fed_) break;
     Unit unit = *std::exchange(fed_, std::nullopt);
@@ -67,8 +69,9 @@ Status SimWorker::Work() {
 // --- feeder ---
 
 void SimWorker::Feed() {
-  while (true) {
+  for (int64_t units_fed = 0;; ++units_fed) {
     while (fed_) changed_.Wait();
+    WaitUntilNeeded(units_fed);
     const std::optional<Ledger::Claimed> claimed = ClaimOrWait();
     if (!claimed) break;
     held_.insert(claimed->unit);
@@ -78,6 +81,17 @@ void SimWorker::Feed() {
   }
   feeder_done_ = true;
   changed_.NotifyAll();
+}
+
+// The engine has just taken a unit; the next one is claimed shortly before it is done.
+void SimWorker::WaitUntilNeeded(int64_t units_fed) {
+  constexpr int64_t kLeadUs = 2'000'000;
+  const int64_t begin_us = p_.clock.MonotonicUs();
+  while (!Stopping() && units_asked_for_ <= units_fed) {
+    const int64_t claim_us = begin_us + p_.workload.batches_per_unit * batch_us_ - kLeadUs;
+    if (batch_us_ > 0 && p_.clock.MonotonicUs() >= claim_us) return;
+    changed_.Wait(batch_us_ > 0 ? p_.clock.TrueTimeUs(claim_us) : kNever);
+  }
 }
 
 std::optional<Ledger::Claimed> SimWorker::ClaimOrWait() {
@@ -142,7 +156,11 @@ Status SimWorker::ComputeBatch(Unit& unit, int64_t batch) {
     batch_us = static_cast<int64_t>(static_cast<double>(batch_us) * slow->second);
     slow_unit_met_ = batch + 1 == p_.workload.batches_per_unit;
   }
+  const int64_t begin_us = p_.clock.MonotonicUs();
   p_.scheduler.SleepUntil(p_.scheduler.now_us() + batch_us);
+  const int64_t took_us = p_.clock.MonotonicUs() - begin_us;
+  batch_us_ = batch_us_ == 0 ? took_us : (3 * batch_us_ + took_us) / 4;
+  changed_.NotifyAll();
   unit.computed_us += batch_us;
   p_.work_done.computed_us += batch_us;
   const Poison poison = p_.workload.PoisonOf(unit.claimed.unit);
@@ -201,7 +219,6 @@ Status SimWorker::PublishUnit(const Unit& unit) {
   ++units_committed_;
   ++p_.work_done.committed_units;
   p_.work_done.useful_us += unit.computed_us;
-  p_.work_done.last_commit_us = p_.scheduler.now_us();
   // The unit is done, whether or not what others left of it can be deleted.
   if (unit.claimed.epoch > 1) (void)DeleteHandovers(p_.store, number);
   return OkStatus();

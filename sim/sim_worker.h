@@ -37,12 +37,11 @@ struct WorkDone {
   int64_t duplicated_us = 0;  // of units that another session committed
   int64_t committed_units = 0;
   int64_t duplicate_units = 0;
-  int64_t last_commit_us = 0;  // when
 };
 
 // One session of a worker: the pipeline of extract/worker.h with the ledger and the publisher of
 // the product and a made-up engine. Its tasks are the worker's threads:
-//   feeder    claims the next unit, one ahead
+//   feeder    claims the next unit shortly before the one in hand is done
 //   engine    sleeps for as long as a forward pass takes       (the task that calls Run)
 //   uploader  publishes
 //   beat      the heartbeat
@@ -87,6 +86,7 @@ class SimWorker {
   Status Work();
   Status OpenRun();
   void Feed();
+  void WaitUntilNeeded(int64_t units_fed);
   std::optional<Ledger::Claimed> ClaimOrWait();
   void Compute(Unit unit);
   Status ComputeBatch(Unit& unit, int64_t batch);
@@ -117,6 +117,8 @@ class SimWorker {
   Exit exit_ = Exit::kNone;
 
   std::optional<Unit> fed_;
+  int64_t units_asked_for_ = 0;  // by the engine
+  int64_t batch_us_ = 0;         // moving mean of a forward pass
   bool feeder_done_ = false;
   std::deque<Unit> sealed_;
   bool engine_done_ = false;

@@ -62,7 +62,6 @@ class World {
   Scheduler& scheduler() { return scheduler_; }
   StoreState& state() { return state_; }
   const Network& network() const { return network_; }
-  const WorkDone& work() const { return work_; }
 
  private:
   struct Session;

@@ -37,7 +37,7 @@ TEST(DoctorCommandTest, JsonForScripts) {
   EXPECT_EQ(result.exit_status, 0) << result.Describe();
   const Json json = Json::parse(result.out);
   EXPECT_EQ(json["ok"], true);
-  EXPECT_EQ(json["checks"][0]["name"], "write");
+  EXPECT_EQ(json["checks"][0]["name"], "reach");
   EXPECT_EQ(json["checks"][0]["verdict"], "good");
   EXPECT_GT(json["latency_ms"]["put"]["median"], 0);
   EXPECT_GT(json["bytes_per_second"]["up, one stream"], 0);

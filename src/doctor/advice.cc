@@ -54,25 +54,29 @@ std::string MissingRight(Cloud cloud, Right right) {
   return "";
 }
 
-std::string Unreachable(Cloud cloud) {
-  constexpr const char* kEndpoint = "the network from here to the store, and --store-endpoint; ";
+// Where a cloud's credentials come from.
+std::string CredentialSources(Cloud cloud) {
   switch (cloud) {
     case Cloud::kGoogle:
-      return "look at " + std::string(kEndpoint) +
-             "credentials come from GOOGLE_APPLICATION_CREDENTIALS, gcloud auth "
+      return "credentials come from GOOGLE_APPLICATION_CREDENTIALS, gcloud auth "
              "application-default login, or the machine's service account";
     case Cloud::kAmazon:
-      return "look at " + std::string(kEndpoint) +
-             "credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws, or the "
+      return "credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, ~/.aws, or the "
              "machine's role; the region from AWS_REGION";
     case Cloud::kAzure:
-      return "look at " + std::string(kEndpoint) +
-             "the account comes from AZURE_STORAGE_ACCOUNT_NAME, credentials from "
+      return "the account comes from AZURE_STORAGE_ACCOUNT_NAME, credentials from "
              "AZURE_STORAGE_ACCOUNT_KEY or the machine's managed identity";
     case Cloud::kNone:
-      return "look at the disk and, for a network file system, at its mount";
+      return "";
   }
   return "";
+}
+
+std::string Unreachable(Cloud cloud) {
+  if (cloud == Cloud::kNone) return "look at the disk and, for a network file system, at its mount";
+  return "look at the name of the bucket or container, at the network from here to the store, and "
+         "at --store-endpoint; " +
+         CredentialSources(cloud);
 }
 
 }  // namespace
@@ -82,6 +86,14 @@ Cloud CloudOf(std::string_view url) {
   if (url.starts_with("s3://")) return Cloud::kAmazon;
   if (url.starts_with("az://")) return Cloud::kAzure;
   return Cloud::kNone;
+}
+
+std::string AdviceIfNothingWorks(Cloud cloud, const Status& status) {
+  if (status.code() != Code::kPermissionDenied || cloud == Cloud::kNone) {
+    return AdviceFor(cloud, Right::kWrite, status);
+  }
+  return "look at the credentials first: " + CredentialSources(cloud) + "; if they are right, " +
+         MissingRight(cloud, Right::kWrite) + ", and so on (docs/operating.md)";
 }
 
 std::string AdviceFor(Cloud cloud, Right right, const Status& status) {

@@ -20,6 +20,9 @@ enum class Right { kWrite, kOverwrite, kRead, kList, kDelete };
 // missing, by the cloud's own name, or what else to look at.
 std::string AdviceFor(Cloud cloud, Right right, const Status& status);
 
+// The same where no call works at all: credentials and addresses come first.
+std::string AdviceIfNothingWorks(Cloud cloud, const Status& status);
+
 }  // namespace thresher
 
 #endif  // THRESHER_DOCTOR_ADVICE_H_

@@ -88,10 +88,10 @@ class CleaningTest : public testing::Test {
     spec.capture.engine = "cpu";
     spec.capture.batch_tokens = 64;
     spec.shard_bytes = 1000;
-    const Result<thresher::Run> run = CreateOrJoinRun(
-        store, spec, {.make_plan = [](SampleRange) -> Result<Plan> {
-          return Plan::Balanced(std::vector<int64_t>{1, 1, 1, 1}, 1);
-        }});
+    const Result<thresher::Run> run =
+        CreateOrJoinRun(store, spec, {.make_plan = [](SampleRange) -> Result<Plan> {
+                          return Plan::Balanced(std::vector<int64_t>{1, 1, 1, 1}, 1);
+                        }});
     ASSERT_TRUE(run.ok()) << run.status().message();
     run_ = std::make_unique<thresher::Run>(*run);
     ASSERT_EQ(run_->plan.unit_count(), 4);

@@ -95,7 +95,6 @@ bool Examination::CheckRights() {
   Step("permissions");
   const std::string probe(kProbeBytes, 'p');
   const Status written = own_.Put(kProbe, AsBytes(probe));
-  AddRight("write", Right::kWrite, "objects can be written", written);
   // Of an object that could not be written the answer "not there" shows that one may ask.
   const auto unless_absent = [&](const Status& status) {
     return !written.ok() && status.code() == Code::kNotFound ? OkStatus() : status;
@@ -104,18 +103,25 @@ bool Examination::CheckRights() {
   Status can_read = unless_absent(read.status());
   if (can_read.ok()) can_read = unless_absent(own_.Stat(kProbe).status());
   if (read.ok() && *read != probe) can_read = DataLoss("what was read is not what was written");
+  const Status listed = own_.List("", "", 10).status();
+  const Status overwritten = written.ok() ? own_.Put(kProbe, AsBytes(probe)) : OkStatus();
+  const Status deleted = own_.Delete(kProbe);
+  may_have_left_something_ = written.ok() && !deleted.ok();
+  if (!written.ok() && !can_read.ok() && !listed.ok()) {
+    Add({"reach", Verdict::kBad, "no call works: " + written.message(),
+         AdviceIfNothingWorks(cloud_, written)});
+    Add({"rights", Verdict::kNotChecked, "the permissions one by one", "mend the above first"});
+    return false;
+  }
+  AddGood("reach", "the store answers, and takes the credentials");
+  AddRight("write", Right::kWrite, "objects can be written", written);
   AddRight("read", Right::kRead, "objects can be read", can_read);
-  AddRight("list", Right::kList, "objects can be listed", own_.List("", "", 10).status());
-  Status overwritten;
+  AddRight("list", Right::kList, "objects can be listed", listed);
   if (written.ok()) {
-    overwritten = own_.Put(kProbe, AsBytes(probe));
     AddRight("overwrite", Right::kOverwrite, "objects can be replaced", overwritten);
   }
-  const Status deleted = own_.Delete(kProbe);
   AddRight("delete", Right::kDelete, "objects can be deleted", deleted);
-  may_have_left_something_ = written.ok() && !deleted.ok();
-  return std::all_of(report_.lines.begin(), report_.lines.end(),
-                     [](const DoctorLine& line) { return line.verdict == Verdict::kGood; });
+  return written.ok() && can_read.ok() && listed.ok() && overwritten.ok() && deleted.ok();
 }
 
 ContractOptions ContractOptionsFor(const DoctorOptions& options, Cloud cloud) {

@@ -153,8 +153,19 @@ TEST(DoctorTest, AStoreThatDoesNotAnswerIsAFinding) {
   NamedStore store(dead, "s3://bucket/runs");
   const DoctorReport report = Examine(store);
   EXPECT_FALSE(report.ok());
-  EXPECT_THAT(Find(report, "write")->text, HasSubstr("connection refused"));
-  EXPECT_THAT(Find(report, "write")->advice, HasSubstr("--store-endpoint"));
+  EXPECT_EQ(BadLines(report), "reach");
+  EXPECT_THAT(Find(report, "reach")->text, HasSubstr("connection refused"));
+  EXPECT_THAT(Find(report, "reach")->advice, HasSubstr("--store-endpoint"));
+}
+
+TEST(DoctorTest, WhereEverythingIsRefusedTheCredentialsComeFirst) {
+  MemoryStore inner;
+  FaultStore refusing(inner, Clock::Real(),
+                      {{.call_count = 1'000'000, .status = PermissionDenied("bad signature")}});
+  NamedStore store(refusing, "s3://bucket/runs");
+  const DoctorReport report = Examine(store);
+  EXPECT_EQ(BadLines(report), "reach");
+  EXPECT_THAT(Find(report, "reach")->advice, HasSubstr("AWS_SECRET_ACCESS_KEY"));
 }
 
 TEST(DoctorTest, AStoreThatIgnoresTheConditionIsUnsafe) {

@@ -12,12 +12,12 @@ namespace {
 
 // Who wrote a lease. One that cannot be read is held by nobody that will ever show a sign of life:
 // it runs out like others.
-struct Holder {
+struct Claimant {
   std::string session;
   std::string heartbeat_key;
 };
 
-Holder HolderOf(std::string_view text, const std::string& key) {
+Claimant ClaimantOf(std::string_view text, const std::string& key) {
   const Result<Lease> lease = Lease::FromText(text, key);
   if (!lease.ok()) return {"unreadable " + key, ""};
   return {lease->session, HeartbeatKey(lease->worker_id, lease->session)};
@@ -103,11 +103,11 @@ Result<Ledger::Step> Ledger::Next() {
   return Step{.kind = Step::Kind::kWait, .wait_ms = 0};
 }
 
-// Pauses double up to a twelfth of the time to live, and vary, so that many idle workers neither
+// Pauses double up to an eighth of the time to live, and vary, so that many idle workers neither
 // ask much nor all at once.
 Ledger::Step Ledger::Wait() {
   constexpr int64_t kMaxDoublings = 10;
-  const int64_t longest_ms = std::max(options_.idle_poll_ms, options_.lease_ttl_ms / 12);
+  const int64_t longest_ms = std::max(options_.idle_poll_ms, options_.lease_ttl_ms / 8);
   const int64_t doublings = std::min(idle_rounds_++, kMaxDoublings);
   const int64_t pause_ms = std::min(options_.idle_poll_ms << doublings, longest_ms);
   const double varied_ms = static_cast<double>(pause_ms) * (0.75 + 0.5 * random_.Uniform());
@@ -115,7 +115,8 @@ Ledger::Step Ledger::Wait() {
 }
 
 Status Ledger::RefreshWhileIdle() {
-  RETURN_IF_ERROR(ReadIndex());
+  // In a run of one block a look tells as much.
+  if (BlockCount(board_.unit_count()) > 1) RETURN_IF_ERROR(ReadIndex());
   RETURN_IF_ERROR(ReadStoreTime());
   const std::optional<int64_t> block = board_.BlockToRecheck();
   return block ? Look(*block) : OkStatus();
@@ -165,28 +166,29 @@ Status Ledger::Examine(const UnitBoard::Choice& choice) {
   if (!text.ok() && text.status().code() != Code::kNotFound) {
     return text.status().WithContext(key);
   }
-  const Holder holder = HolderOf(text.ok() ? *text : "", key);
+  const Claimant claimant = ClaimantOf(text.ok() ? *text : "", key);
   // A claim is a sign of life too: it covers a heartbeat that was lost.
   int64_t seen_ms = choice.written_ms;
-  if (!holder.heartbeat_key.empty()) {
-    const Result<ObjectInfo> heartbeat = store_.Stat(holder.heartbeat_key);
+  if (!claimant.heartbeat_key.empty()) {
+    const Result<ObjectInfo> heartbeat = store_.Stat(claimant.heartbeat_key);
     if (!heartbeat.ok() && heartbeat.status().code() != Code::kNotFound) {
-      return heartbeat.status().WithContext(holder.heartbeat_key);
+      return heartbeat.status().WithContext(claimant.heartbeat_key);
     }
     if (heartbeat.ok()) seen_ms = std::max(seen_ms, heartbeat->modified_ms);
   }
-  board_.ObserveHolder(choice.unit, IsFresh(holder.session, seen_ms), clock_.MonotonicMs());
+  board_.ObserveHolder(choice.unit, StateOf(claimant.session, seen_ms), clock_.MonotonicMs());
   return OkStatus();
 }
 
 // By the store's timestamps; and since those may lie in the future (a clock was set back), also by
 // how long a timestamp has stood still before our own eyes.
-bool Ledger::IsFresh(const std::string& session, int64_t seen_ms) {
+Holder Ledger::StateOf(const std::string& session, int64_t seen_ms) {
   const int64_t now_ms = clock_.MonotonicMs();
   LastSeen& last = last_seen_[session];
   if (last.stamp_ms != seen_ms) last = {seen_ms, now_ms};
-  return store_now_ms_ - seen_ms <= options_.lease_ttl_ms &&
-         now_ms - last.since_ms <= options_.lease_ttl_ms;
+  const int64_t silent_ms = std::max(store_now_ms_ - seen_ms, now_ms - last.since_ms);
+  if (silent_ms > options_.lease_ttl_ms) return Holder::kGone;
+  return silent_ms > board_.SilenceMs() ? Holder::kSilent : Holder::kAlive;
 }
 
 // True if the claim is ours and there is work to do; false if it was someone else's, or if the unit

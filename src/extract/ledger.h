@@ -95,7 +95,7 @@ class Ledger {
   Status ReadStoreTime();
   Status Look(int64_t block);
   Status Examine(const UnitBoard::Choice& choice);
-  bool IsFresh(const std::string& session, int64_t seen_ms);
+  Holder StateOf(const std::string& session, int64_t seen_ms);
   Status SetAside(int64_t unit);
   Result<bool> TryClaim(int64_t unit, int64_t epoch);
   Status RefreshWhileIdle();

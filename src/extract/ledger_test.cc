@@ -127,18 +127,18 @@ TEST_F(LedgerTest, AnIdleWorkerAsksLessAndLess) {
   while (waited_ms < kTtlMs / 2) {
     const Result<Ledger::Step> step = idle->Next();
     ASSERT_EQ(step->kind, Kind::kWait);
-    EXPECT_LE(step->wait_ms, kTtlMs / 12 * 5 / 4);
+    EXPECT_LE(step->wait_ms, kTtlMs / 8 * 5 / 4);
     waited_ms += step->wait_ms;
   }
   EXPECT_LE(counted_.CallCount() - begin, 60);
 }
 
-TEST_F(LedgerTest, AGoneHoldersUnitIsTakenOverAfterATimeToLive) {
+TEST_F(LedgerTest, AnIdleWorkerMakesTheUnitOfASilentOne) {
   MakeRun(1);
   const auto gone = Join("gone");
   Claim(*gone);
   const auto heir = Join("heir");
-  clock_.now_ms += kTtlMs;
+  clock_.now_ms += kTtlMs / 4;
   ASSERT_TRUE(heir->Beat(Heartbeat{}).ok());
   EXPECT_EQ(heir->Next()->kind, Kind::kWait) << "not before";
   ++clock_.now_ms;

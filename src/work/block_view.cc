@@ -74,7 +74,7 @@ void BlockView::ObserveClaim(int64_t unit, int64_t epoch, int64_t written_ms, in
   if (view.epoch >= epoch) return;
   view.epoch = epoch;
   view.end = std::nullopt;
-  view.holder_gone = false;
+  view.holder = Holder::kAlive;
   view.written_ms = written_ms;
   view.first_seen_ms = now_ms;
   view.examined_ms = -1;
@@ -87,9 +87,9 @@ void BlockView::ObserveClaimEnd(int64_t unit, int64_t epoch, LeaseEnd end) {
   if (end == LeaseEnd::kFailed) ++view.failures;
 }
 
-void BlockView::ObserveHolder(int64_t unit, bool alive, int64_t now_ms) {
+void BlockView::ObserveHolder(int64_t unit, Holder holder, int64_t now_ms) {
   UnitView& view = views_[Index(unit)];
-  view.holder_gone = !alive;
+  view.holder = holder;
   view.examined_ms = now_ms;
 }
 

@@ -11,6 +11,7 @@ namespace {
 // A refused claim shows that a view is out of date, unless it is as young as this.
 constexpr int64_t kYoungViewMs = 2'000;
 constexpr int64_t kYoungIndexMs = 30'000;
+constexpr int64_t kExaminationsARound = 2;
 
 }  // namespace
 
@@ -93,8 +94,8 @@ void UnitBoard::ObserveBlock(int64_t block, const BlockListing& listing, int64_t
   EvictViews();
 }
 
-void UnitBoard::ObserveHolder(int64_t unit, bool alive, int64_t now_ms) {
-  if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveHolder(unit, alive, now_ms);
+void UnitBoard::ObserveHolder(int64_t unit, Holder holder, int64_t now_ms) {
+  if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveHolder(unit, holder, now_ms);
 }
 
 void UnitBoard::ObserveClaim(int64_t unit, int64_t epoch, int64_t now_ms) {
@@ -313,7 +314,9 @@ std::optional<UnitBoard::Choice> UnitBoard::FromOthers(const Times& times) {
       }
     }
   }
-  return examine ? examine : backup;
+  if (!examine) return backup;
+  --examinations_left_;
+  return examine;
 }
 
 UnitBoard::Choice UnitBoard::Inherit(const UnitView& view, int64_t unit) const {
@@ -326,20 +329,23 @@ UnitBoard::Choice UnitBoard::Inherit(const UnitView& view, int64_t unit) const {
 
 bool UnitBoard::DeservesExamination(const UnitView& view, const Times& times) const {
   const bool is_old_there = times.store_now_ms >= 0 && view.written_ms >= 0 &&
-                            times.store_now_ms - view.written_ms > options_.lease_ttl_ms;
+                            times.store_now_ms - view.written_ms > SilenceMs();
   // The store's timestamps may lie in the future, if its clock was set back.
-  const bool is_old_here = times.now_ms - view.first_seen_ms > options_.lease_ttl_ms;
-  const bool is_due =
-      view.examined_ms < 0 || times.now_ms - view.examined_ms >= options_.lease_ttl_ms / 4;
-  return (is_old_there || is_old_here) && is_due;
+  const bool is_old_here = times.now_ms - view.first_seen_ms > SilenceMs();
+  const bool is_due = view.examined_ms < 0 || times.now_ms - view.examined_ms >= SilenceMs();
+  return examinations_left_ > 0 && (is_old_there || is_old_here) && is_due;
 }
 
 bool UnitBoard::DeservesBackup(const UnitView& view, const Times& times) const {
+  // A unit that may kill its owners waits for the time to live, and is then set aside.
+  if (view.vanished + 1 >= options_.max_vanished) return false;
+  if (view.holder == Holder::kSilent) return true;
   return times.backup_after_ms > 0 && times.store_now_ms >= 0 && view.written_ms >= 0 &&
          times.store_now_ms - view.written_ms > times.backup_after_ms;
 }
 
 std::optional<int64_t> UnitBoard::BlockToRecheck() {
+  examinations_left_ = kExaminationsARound;
   std::vector<int64_t> unfinished;
   for (int64_t block = 0; block < block_count_; ++block) {
     if (!IsFinished(block)) unfinished.push_back(block);

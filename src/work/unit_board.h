@@ -43,7 +43,7 @@ class UnitBoard {
     kLook,        // list the leases and commits of `block`: ObserveBlock
     kMark,        // create the index mark `mark` of `block`
     kClaim,       // try to create claim number `epoch` of `unit`
-    kExamine,     // see whether the holder of claim `epoch` of `unit` is alive: ObserveHolder
+    kExamine,     // look at the holder of claim `epoch` of `unit`: ObserveHolder
     kQuarantine,  // set `unit` aside: it failed too often
     kWait,        // everything that is left is held by others
     kDone,        // every unit is committed or set aside
@@ -63,13 +63,17 @@ class UnitBoard {
   };
   Choice Next(const Times& times);
 
-  // The block that an idle worker should look at again, if one is left.
+  // The worker is idle and has read the index again: which block it should look at again, if one is
+  // left. Examinations are rationed: a few for each call.
   std::optional<int64_t> BlockToRecheck();
+
+  // How long a claim and its holder may be silent before idle workers think of a second copy.
+  int64_t SilenceMs() const { return options_.lease_ttl_ms / 4; }
 
   // What was seen in the store.
   void ObserveIndex(const std::vector<BlockMarkName>& marks, int64_t now_ms);
   void ObserveBlock(int64_t block, const BlockListing& listing, int64_t now_ms);
-  void ObserveHolder(int64_t unit, bool alive, int64_t now_ms);
+  void ObserveHolder(int64_t unit, Holder holder, int64_t now_ms);
   // A claim that somebody else was found to hold.
   void ObserveClaim(int64_t unit, int64_t epoch, int64_t now_ms);
   void MarkFinished(int64_t unit);
@@ -125,7 +129,8 @@ class UnitBoard {
   std::vector<Choice> marks_;              // to be written
   int64_t current_unit_ = -1;              // claimed last
   int64_t refused_block_ = -1;             // where somebody else was faster, since the last look
-  int64_t stream_block_;                   // the first of the own stream that may have open units
+  int64_t examinations_left_ = 0;
+  int64_t stream_block_;  // the first of the own stream that may have open units
   int64_t index_read_ms_ = -1;
 };
 

@@ -17,6 +17,7 @@ class Scene {
   explicit Scene(UnitBoard::Options options) : board(options) {}
 
   UnitBoard::Choice Next() {
+    bool rechecked = false;
     while (true) {
       const UnitBoard::Choice choice = board.Next({now_ms, store_now_ms, backup_after_ms});
       switch (choice.action) {
@@ -31,6 +32,13 @@ class Scene {
         case Action::kMark:
           index.push_back({choice.block, board.UnitsOf(choice.block).count, choice.mark});
           break;
+        case Action::kWait: {
+          const auto block = rechecked ? std::nullopt : board.BlockToRecheck();
+          if (!block) return choice;
+          rechecked = true;
+          board.ObserveBlock(*block, listings[*block], now_ms);
+          break;
+        }
         default:
           return choice;
       }
@@ -191,31 +199,57 @@ TEST(UnitBoardTest, LooksAgainWhenItsViewProvesOld) {
   EXPECT_EQ(scene.looks.size(), 2u);
 }
 
-TEST(UnitBoardTest, WaitsForLiveHoldersAndTakesOverFromGoneOnes) {
+TEST(UnitBoardTest, LeavesLiveHoldersAloneAndTakesOverFromGoneOnes) {
   Scene scene(Of(1));
+  const int64_t silence_ms = scene.board.SilenceMs();
   scene.Lease(0, 1, 100);
-  scene.store_now_ms = 100 + kTtlMs;
+  scene.store_now_ms = 100 + silence_ms;
   EXPECT_EQ(scene.Next().action, Action::kWait) << "a young claim is left alone";
   ++scene.store_now_ms;
   const UnitBoard::Choice examine = scene.Next();
   EXPECT_EQ(examine.action, Action::kExamine);
   EXPECT_EQ(examine.epoch, 1);
   EXPECT_EQ(examine.written_ms, 100);
-  scene.board.ObserveHolder(0, true, scene.now_ms);
+  scene.board.ObserveHolder(0, Holder::kAlive, scene.now_ms);
   EXPECT_EQ(scene.Next().action, Action::kWait) << "just examined";
-  scene.now_ms += kTtlMs / 4;
+  scene.now_ms += silence_ms;
   EXPECT_EQ(scene.Next().action, Action::kExamine);
-  scene.board.ObserveHolder(0, false, scene.now_ms);
-  const UnitBoard::Choice choice = scene.Next();
-  EXPECT_EQ(choice.action, Action::kClaim);
-  EXPECT_EQ(choice.epoch, 2);
+  for (const Holder holder : {Holder::kSilent, Holder::kGone}) {
+    scene.board.ObserveHolder(0, holder, scene.now_ms);
+    const UnitBoard::Choice choice = scene.Next();
+    EXPECT_EQ(choice.action, Action::kClaim);
+    EXPECT_EQ(choice.epoch, 2);
+  }
 }
 
-TEST(UnitBoardTest, ExaminesAClaimFromTheFutureAfterATimeToLive) {
+TEST(UnitBoardTest, ABusyWorkerLeavesSilentHoldersAlone) {
+  Scene scene(Of(3));
+  scene.Lease(0, 1, 100);
+  scene.store_now_ms = 100 * kTtlMs;
+  EXPECT_EQ(scene.Next().action, Action::kClaim);
+  scene.board.ObserveHolder(0, Holder::kSilent, 0);
+  EXPECT_NE(scene.Take(), 0);
+  EXPECT_NE(scene.Take(), 0);
+  EXPECT_EQ(scene.Take(), 0) << "when there is nothing else";
+}
+
+TEST(UnitBoardTest, ExaminesAFewHoldersARound) {
+  Scene scene(Of(100));
+  for (int64_t unit = 0; unit < 100; ++unit) scene.Lease(unit, 1, 100);
+  scene.store_now_ms = 100 * kTtlMs;
+  for (int i = 0; i < 2; ++i) {
+    const UnitBoard::Choice examine = scene.Next();
+    ASSERT_EQ(examine.action, Action::kExamine);
+    scene.board.ObserveHolder(examine.unit, Holder::kAlive, scene.now_ms);
+  }
+  EXPECT_EQ(scene.board.Next({0, scene.store_now_ms}).action, Action::kWait);
+}
+
+TEST(UnitBoardTest, ExaminesAClaimFromTheFutureWhenItHasStoodStill) {
   Scene scene(Of(1));
   scene.Lease(0, 1, 1'000'000'000);
   EXPECT_EQ(scene.Next().action, Action::kWait);
-  scene.now_ms += kTtlMs + 1;
+  scene.now_ms += scene.board.SilenceMs() + 1;
   EXPECT_EQ(scene.Next().action, Action::kExamine);
 }
 
@@ -241,7 +275,9 @@ TEST(UnitBoardTest, NeverTakesItsOwnClaimAgainUnlessItEnded) {
 }
 
 TEST(UnitBoardTest, MakesASecondCopyOfWhatIsSlowButOnlyWhenIdle) {
-  Scene scene(Of(2));
+  UnitBoard::Options options = Of(2);
+  options.lease_ttl_ms = 100'000;
+  Scene scene(options);
   scene.Lease(0, 1, 100);
   scene.backup_after_ms = 500;
   scene.store_now_ms = 601;
@@ -294,8 +330,19 @@ TEST(UnitBoardTest, SetsAsideAUnitThatKillsItsOwners) {
     for (int64_t epoch = 1; epoch <= claims; ++epoch) scene.Lease(0, epoch);
     scene.store_now_ms = 2 * kTtlMs;
     EXPECT_EQ(scene.Next().action, Action::kExamine);
-    scene.board.ObserveHolder(0, false, 0);
+    scene.board.ObserveHolder(0, Holder::kGone, 0);
     EXPECT_EQ(scene.Next().action, claims < 20 ? Action::kClaim : Action::kQuarantine);
+  }
+}
+
+TEST(UnitBoardTest, CopiesOfSilentHoldersUnitsDoNotHidePoison) {
+  for (const int64_t claims : {19, 20}) {
+    Scene scene(Of(1));
+    for (int64_t epoch = 1; epoch <= claims; ++epoch) scene.Lease(0, epoch);
+    scene.store_now_ms = 2 * kTtlMs;
+    EXPECT_EQ(scene.Next().action, Action::kExamine);
+    scene.board.ObserveHolder(0, Holder::kSilent, 0);
+    EXPECT_EQ(scene.Next().action, claims < 20 ? Action::kClaim : Action::kWait);
   }
 }
 
@@ -304,7 +351,7 @@ TEST(UnitBoardTest, AHighEpochAloneIsNoReasonToSetAUnitAside) {
   scene.Lease(0, 1'000'000);
   scene.store_now_ms = 2 * kTtlMs;
   EXPECT_EQ(scene.Next().action, Action::kExamine);
-  scene.board.ObserveHolder(0, false, 0);
+  scene.board.ObserveHolder(0, Holder::kGone, 0);
   EXPECT_EQ(scene.Next().action, Action::kClaim);
   EXPECT_EQ(scene.Next().epoch, 1'000'001);
 }
