@@ -105,7 +105,8 @@ std::unique_ptr<Workload> MakeWorkload(const WorkloadShape& shape) {
   workload->format.dtype = DType::kBf16;
   RunSpec& spec = workload->spec;
   spec.model = {"m", "Fake", shape.hook_count, shape.width, "c", "w"};
-  spec.dataset = {path, workload->dataset->fingerprint(), workload->dataset->record_count()};
+  const int64_t samples = workload->dataset->record_count();
+  spec.dataset = {path, workload->dataset->FingerprintOfFirst(samples), samples};
   spec.prompts = {workload->reader->fingerprint(), 2048, "truncate"};
   for (const ShardHook& hook : workload->format.hooks) spec.capture.hooks.push_back(hook.name);
   spec.capture.dtype = "bf16";
@@ -246,10 +247,10 @@ class LinkStore : public Store {
 void RunWorker(const Workload& workload, Store& store, Engine& engine, Progress& progress,
                StopRequest& stop, int64_t arenas) {
   Clock& clock = Clock::Real();
-  const Result<Run> run = CreateOrJoinRun(store, workload.spec, [&] {
-    return PlanUnits(*workload.dataset, *workload.reader, workload.dataset->record_count(),
-                     workload.unit_tokens);
-  });
+  const auto make_plan = [&](SampleRange samples) {
+    return PlanUnits(*workload.dataset, *workload.reader, samples, workload.unit_tokens);
+  };
+  const Result<Run> run = CreateOrJoinRun(store, workload.spec, {.make_plan = make_plan});
   CheckOk(run.status());
   const std::string session = RandomSessionId();
   Ledger ledger(store, clock, *run, {.session = session});

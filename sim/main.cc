@@ -145,23 +145,36 @@ int ExecuteScale(const ScaleOptions& options) {
 }
 
 void AddScaleOptions(CLI::App& command, ScaleOptions& options, bool& unknown_worker_count) {
-  command.add_option("--workers", options.workers, "machines")->capture_default_str();
-  command.add_option("--units", options.units, "units of the run")->capture_default_str();
+  command.add_option("--workers", options.workers, "machines")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--units", options.units, "units of the run")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command.add_option("--preempt-per-hour", options.preempt_per_hour, "of each machine")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--unit-seconds", options.unit_seconds, "computing time of a unit")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--speed-spread", options.speed_spread, "0.05: machines differ by 5 %")
+      ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
   command.add_option("--restart-seconds", options.restart_seconds, "until a machine is replaced")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--notice-seconds", options.notice_seconds, "0: killed without notice")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--start-seconds", options.start_seconds, "machines start within this time")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--upload-seconds", options.upload_seconds, "of a shard")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--latency-ms", options.latency_ms, "of a store call")->capture_default_str();
+  command.add_option("--latency-ms", options.latency_ms, "of a store call")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_option("--lease-ttl-ms", options.lease_ttl_ms, "time to live of a silent worker")
       ->capture_default_str();
   command.add_option("--beat-interval-ms", options.beat_interval_ms, "between heartbeats")

@@ -56,6 +56,27 @@ TEST_F(SimStoreTest, KeepsWhatItIsGiven) {
   });
 }
 
+TEST_F(SimStoreTest, ListsAPrefixPageByPage) {
+  const std::vector<std::string> keys = {"a/1", "a/2", "a/3", "a0", "b/1"};
+  for (const std::string& key : keys) state_.Put(key, "x", 1, 0);
+  profile_.page_objects = 2;
+  Do([&] {
+    const auto first = store_.List("a/", "", 100);
+    ASSERT_EQ(first->objects.size(), 2u);
+    EXPECT_EQ(first->objects[1].key, "a/2");
+    EXPECT_TRUE(first->more);
+    const auto second = store_.List("a/", "a/2", 100);
+    ASSERT_EQ(second->objects.size(), 1u);
+    EXPECT_EQ(second->objects[0].key, "a/3");
+    EXPECT_FALSE(second->more);
+    for (const char* start_after : {"a/3", "a0", "zebra"}) {
+      EXPECT_TRUE(store_.List("a/", start_after, 100)->objects.empty()) << start_after;
+    }
+    EXPECT_EQ(store_.List("b", "a/1", 100)->objects.size(), 1u);
+    EXPECT_TRUE(store_.List("c", "", 100)->objects.empty());
+  });
+}
+
 TEST_F(SimStoreTest, ADuplicatedCreateConflictsWithItself) {
   profile_.faults.duplicate = 1;
   Do([&] {

@@ -70,13 +70,23 @@ ObjectInfo StoreState::Describe(std::string_view key, const StoredObject& object
           .checksum = ""};
 }
 
+// Where the keys that begin with `prefix` end.
+StoreState::Objects::const_iterator StoreState::FirstAfter(std::string_view prefix) const {
+  if (prefix.empty()) return objects_.end();
+  std::string successor(prefix);
+  ++successor.back();  // keys are ASCII
+  return objects_.lower_bound(successor);
+}
+
 ListPage StoreState::List(std::string_view prefix, std::string_view start_after, int64_t limit,
                           int64_t lag_us) const {
   const int64_t view_us = scheduler_.now_us() - lag_us;
   ListPage page;
+  if (start_after > prefix && !start_after.starts_with(prefix)) return page;
   auto next =
       start_after < prefix ? objects_.lower_bound(prefix) : objects_.upper_bound(start_after);
-  for (; next != objects_.end() && next->first.starts_with(prefix); ++next) {
+  const auto end = FirstAfter(prefix);
+  for (; next != end; ++next) {
     const StoredObject& object = next->second;
     const bool deleted = object.deleted_us >= 0 && object.deleted_us <= view_us;
     if (deleted || object.created_us > view_us) continue;

@@ -56,10 +56,14 @@ class StoreState {
   size_t object_count() const { return objects_.size(); }
 
  private:
+  using Objects = std::map<std::string, StoredObject, std::less<>>;
+
+  Objects::const_iterator FirstAfter(std::string_view prefix) const;
+
   Scheduler& scheduler_;
   const StoreProfile& profile_;
   StoreObserver* observer_ = nullptr;
-  std::map<std::string, StoredObject, std::less<>> objects_;
+  Objects objects_;
 };
 
 }  // namespace thresher::sim
