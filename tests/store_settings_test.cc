@@ -16,6 +16,7 @@ namespace thresher {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class StoreSettingsTest : public testing::Test {
  protected:
@@ -99,6 +100,33 @@ TEST_F(StoreSettingsTest, EveryCommandOffersThem) {
     EXPECT_EQ(refused.exit_status, 2) << refused.Describe();
     EXPECT_THAT(refused.err, HasSubstr("--upload-rate"));
   }
+}
+
+TEST_F(StoreSettingsTest, SecretsInAddressesAreRefusedAndNotRepeated) {
+  const std::vector<std::string> cases[] = {
+      {"az://c/x?sv=2020&sig=SECRET"},
+      {"s3://AKIAX:SECRET@bucket/run"},
+      {"s3://bucket/run", "--store-endpoint", "user:SECRET@127.0.0.1:9"},
+      {"s3://bucket/run", "--store-endpoint", "http://user:SECRET@127.0.0.1:9"},
+      {"s3://bucket/run", "--store-endpoint", "http://127.0.0.1:9/?sig=SECRET"},
+  };
+  for (const char* command : {"status", "doctor"}) {
+    for (std::vector<std::string> arguments : cases) {
+      arguments.insert(arguments.begin(), {command, "--retry-budget", "0", "--store-anonymous"});
+      const ProcessResult result = RunProcess(Thresher(arguments));
+      EXPECT_NE(result.exit_status, 0) << result.Describe();
+      EXPECT_THAT(result.err, HasSubstr("user information")) << result.Describe();
+      EXPECT_THAT(result.out + result.err, Not(HasSubstr("SECRET")));
+    }
+  }
+}
+
+TEST_F(StoreSettingsTest, PartsAreNoLargerThanCloudsTake) {
+  const ProcessResult refused =
+      RunProcess(Thresher({"doctor", "memory:", "--part-bytes", "100GB", "--thorough"}));
+  EXPECT_EQ(refused.exit_status, 2) << refused.Describe();
+  EXPECT_THAT(refused.err, HasSubstr("--part-bytes"));
+  EXPECT_THAT(refused.err, HasSubstr("5GiB"));
 }
 
 TEST_F(StoreSettingsTest, TheFileHasThemToo) {

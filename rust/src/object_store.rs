@@ -20,6 +20,7 @@ use crate::transport::{lock, Call, CallTransport, Shared};
 /// One request of a ranged read. Small, because each is buffered before it is copied out.
 const READ_BYTES: usize = 8 << 20;
 const MIN_PART_BYTES: usize = 5 << 20; // what S3 and GCS allow
+const MAX_RESTARTS: usize = 2; // of an upload that the server forgot
 const MAX_PARTS: usize = 10_000; // of one S3 or GCS upload
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub struct Object {
 
 impl ObjectStore {
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), Failure> {
+        let mut restarts = 0;
         loop {
             let call = Arc::new(Call::default());
             let Err(failure) = self.try_put(&call, key, bytes.clone()).await else {
@@ -55,9 +57,10 @@ impl ObjectStore {
             // The upload is unknown: an earlier request to complete it took effect, or not, and
             // its answer was lost. Once more from the start gives the same object.
             let lost = call.tried_again.load(Ordering::Relaxed) && failure.outcome == NOT_FOUND;
-            if !lost {
+            if !lost || restarts == MAX_RESTARTS {
                 return Err(of_bucket(failure));
             }
+            restarts += 1;
         }
     }
 

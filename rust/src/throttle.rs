@@ -1,4 +1,4 @@
-//! A limit on bytes per second, shared by all who send.
+//! A limit on bytes per second, shared by all who send much.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

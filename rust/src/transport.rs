@@ -4,8 +4,9 @@
 //!   the whole beyond that time, an attempt is given up.
 //! - It is tried again after a lost connection, a time-out or a status that says "later", with
 //!   growing pauses, until `retry_budget` after its first failure: so a store that never answers
-//!   fails a request after request_timeout + retry_budget. Uploads wait for their share of the
-//!   bandwidth before their time starts.
+//!   fails a request after request_timeout + retry_budget. Large uploads wait for their share of
+//!   the bandwidth first, which counts as neither; small ones, on which the life of others may
+//!   depend, do not wait.
 //! - The one write of a create-if-absent is never tried again: a second attempt would be refused
 //!   because of the success of the first.
 
@@ -27,6 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const METADATA_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_RESERVED_BYTES: u64 = 64 << 20; // more is reserved only when it comes
+const MIN_THROTTLED_BYTES: usize = 64 << 10;
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What all requests of one store share.
@@ -48,6 +50,7 @@ pub struct Shared {
 pub struct Call {
     pub create: bool,
     pub keep_answer: bool,
+    /// Of the object's bytes; not of the answers of those who lend credentials.
     pub body_limit: Option<usize>,
     pub clean_up: AtomicBool,
     pub tried_again: AtomicBool,
@@ -94,11 +97,14 @@ impl HttpTransport for CallTransport {
                 .parse()
                 .map_err(invalid)?;
         }
-        let mut first_failure = None;
+        let mut first_failure: Option<Instant> = None;
         let mut pause = FIRST_PAUSE;
         loop {
+            let asked = Instant::now();
+            self.wait_for_bandwidth(&request).await;
             let now = Instant::now();
-            let deadline = first_failure.map(|at: Instant| at + self.budget(&request));
+            first_failure = first_failure.map(|at| at + (now - asked));
+            let deadline = first_failure.map(|at| at + self.budget(&request));
             let timeout = self.timeout(&request, deadline.map(|at| at - now));
             let outcome = self.attempt(&request, timeout).await;
             let temporary = is_temporary(&outcome);
@@ -137,10 +143,15 @@ impl CallTransport {
         timeout.min(left.unwrap_or(timeout))
     }
 
-    async fn attempt(&self, request: &Request<Buffer>, timeout: Duration) -> Outcome {
-        if let (Some(throttle), false) = (&self.shared.throttle, request.body().is_empty()) {
-            throttle.wait_for(request.body().len()).await;
+    async fn wait_for_bandwidth(&self, request: &Request<Buffer>) {
+        if let Some(throttle) = &self.shared.throttle {
+            if request.body().len() >= MIN_THROTTLED_BYTES {
+                throttle.wait_for(request.body().len()).await;
+            }
         }
+    }
+
+    async fn attempt(&self, request: &Request<Buffer>, timeout: Duration) -> Outcome {
         let moved = Arc::new(AtomicU64::new(0));
         let mut exchange = std::pin::pin!(self.exchange(request, moved.clone()));
         let started = Instant::now();
@@ -188,9 +199,10 @@ impl CallTransport {
             Ok(response) => response,
             Err(error) => return Outcome::Lost(causes(&error.without_url())),
         };
-        let limit = match response.status().is_success() {
-            true => self.call.body_limit.unwrap_or(usize::MAX),
-            false => usize::MAX,
+        let is_read = request.extensions().get::<Operation>() == Some(&Operation::Read);
+        let limit = match self.call.body_limit {
+            Some(limit) if is_read && response.status().is_success() => limit,
+            _ => usize::MAX,
         };
         let length = response.content_length().unwrap_or(0);
         if length > limit as u64 {

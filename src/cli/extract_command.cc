@@ -122,8 +122,7 @@ Result<int> Conclude(Store& store, Clock& clock, const Run& run, Worker::Outcome
   if (outcome == Worker::Outcome::kComplete) {
     ASSIGN_OR_RETURN(completion, ConcludeRun(store, clock, run, options));
     if (!completion && !options.should_stop()) {
-      return DataLoss("commits that were there have disappeared from " + store.url() +
-                      "; see thresher verify, and thresher clean --reopen");
+      reporter.Event("units that were marked as finished are not; the marks are removed");
     }
   }
   if (!completion) {
@@ -280,7 +279,12 @@ Result<int> Extract(ExtractOptions options) {
   // A complete run needs no engine.
   ASSIGN_OR_RETURN(const std::optional<Completion> completed, FindCompletion(*inputs.store, run));
   Result<Worker::Outcome> outcome = Worker::Outcome::kComplete;
-  if (!completed) {
+  if (completed) {
+    // Local copies of an earlier session are settled all the same.
+    RETURN_IF_ERROR(OpenLocalCopies(settings, *inputs.store, run, [&](const std::string& text) {
+                      reporter.Event(text);
+                    }).status());
+  } else {
     outcome = Work({options, inputs, run, compute, session, stop, progress, reporter, mirror});
     reporter.Finish();
     reporter.Say(SummaryOf(progress, clock.MonotonicMs() - begin_ms));

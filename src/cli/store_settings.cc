@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include "base/byte_size.h"
+#include "store/scrub.h"
 
 namespace thresher {
 namespace {
 
-// The smallest part that S3 and GCS take for any but the last part of an upload.
+// What S3 and GCS take for any but the last part of an upload.
 constexpr int64_t kSmallestPartBytes = int64_t{5} << 20;
+constexpr int64_t kLargestPartBytes = int64_t{5} << 30;
 constexpr int64_t kMostParallelParts = 1000;
 
 // Zero as "0", "0s", "0B" and so on; everything else as `parse` reads it.
@@ -23,11 +25,13 @@ Result<int64_t> ParseOrZero(const char* flag, const std::string& text,
 }
 
 Status CheckEndpoint(const std::string& endpoint) {
-  if (endpoint.empty() || endpoint.starts_with("http://") || endpoint.starts_with("https://")) {
-    return OkStatus();
-  }
-  return InvalidArgument(fmt::format(
-      "--store-endpoint: expected http://host:port or https://host, found '{}'", endpoint));
+  if (endpoint.empty()) return OkStatus();
+  const bool has_scheme = endpoint.starts_with("http://") || endpoint.starts_with("https://");
+  if (has_scheme && !MayHoldSecret(endpoint)) return OkStatus();
+  return InvalidArgument(
+      fmt::format("--store-endpoint: expected http://host:port or https://host, without user "
+                  "information and query, found '{}'",
+                  ScrubAddress(endpoint)));
 }
 
 }  // namespace
@@ -58,7 +62,8 @@ void RegisterStoreSettings(Settings& settings, StoreSettings& target) {
       ->group("Store");
   settings
       .Add("--upload-rate", target.upload_rate,
-           "Most bytes a second of all uploads together, such as 200MB; 0: no limit [0]")
+           "Most bytes a second of all uploads together, such as 200MB; 0: no limit. Small ones do "
+           "not wait [0]")
       ->group("Store");
 }
 
@@ -69,9 +74,11 @@ Result<StoreOptions> CheckStoreSettings(const StoreSettings& settings) {
   options.anonymous = settings.anonymous;
   ASSIGN_OR_RETURN(options.part_bytes,
                    ParseOrZero("--part-bytes", settings.part_bytes, ParseByteSize));
-  if (options.part_bytes != 0 && options.part_bytes < kSmallestPartBytes) {
-    return InvalidArgument(fmt::format(
-        "--part-bytes: expected 0, or at least 5MiB as clouds ask, found {}", settings.part_bytes));
+  if (options.part_bytes != 0 &&
+      (options.part_bytes < kSmallestPartBytes || options.part_bytes > kLargestPartBytes)) {
+    return InvalidArgument(
+        fmt::format("--part-bytes: expected 0, or from 5MiB to 5GiB as clouds ask, found {}",
+                    settings.part_bytes));
   }
   if (settings.upload_parallelism < 1 || settings.upload_parallelism > kMostParallelParts) {
     return InvalidArgument(

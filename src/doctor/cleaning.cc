@@ -22,6 +22,7 @@ namespace thresher {
 namespace {
 
 constexpr int64_t kConnections = 16;
+constexpr std::string_view kProbePrefix = "clean-probe-";
 
 // A shard that lies in the run's folder, and what its name tells.
 struct StoredShard {
@@ -91,6 +92,7 @@ class Cleaning {
   void CheckNotCommitted(const StoredShard& shard);
   Status CleanHandovers();
   Status CleanHeartbeats();
+  Status CleanProbes();
   void CleanTemporaryFiles();
   // Removes the object if that is asked for, and reports it.
   bool Handle(Leftover leftover, const std::function<Status()>& remove);
@@ -115,10 +117,13 @@ class Cleaning {
 // Before anything is listed, so that every age is at least what it seems. Who may not write sees
 // the newest timestamp instead: then ages seem smaller than they are.
 Status Cleaning::ReadStoreTime() {
-  const std::string key = "clean-probe-" + RandomSessionId();
+  const std::string key = std::string(kProbePrefix) + RandomSessionId();
   if (store_.Put(key, AsBytes("time")).ok()) {
     const Result<ObjectInfo> info = store_.Stat(key);
-    RETURN_IF_ERROR(store_.Delete(key));
+    if (const Status deleted = store_.Delete(key); !deleted.ok()) {
+      AddProblem(fmt::format("{}, written to learn the store's time, could not be removed: {}", key,
+                             deleted.message()));
+    }
     if (!info.ok()) return info.status();
     store_now_ms_ = info->modified_ms;
     return OkStatus();
@@ -274,6 +279,17 @@ Status Cleaning::CleanHeartbeats() {
   return OkStatus();
 }
 
+// Of cleanings that were killed, or might not delete.
+Status Cleaning::CleanProbes() {
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kProbePrefix));
+  for (const ObjectInfo& object : objects) {
+    if (object.key.find('/') != object.key.npos || !IsOld(object.modified_ms)) continue;
+    HandleObject({LeftoverKind::kProbe, object.key, object.bytes, object.modified_ms,
+                  "an earlier cleaning asked the store for its time"});
+  }
+  return OkStatus();
+}
+
 void Cleaning::CleanTemporaryFiles() {
   const std::string url = store_.url();
   for (Leftover& file : FindTemporaryFiles(url, store_now_ms_ - options_.older_than_ms)) {
@@ -289,6 +305,7 @@ Result<CleanReport> Cleaning::LookAround() {
   committed_.insert(committed.begin(), committed.end());
   RETURN_IF_ERROR(CleanShards());
   RETURN_IF_ERROR(CleanHandovers());
+  RETURN_IF_ERROR(CleanProbes());
   // Last, since they tell whose shards may go.
   RETURN_IF_ERROR(CleanHeartbeats());
   CleanTemporaryFiles();
@@ -310,6 +327,8 @@ std::string_view LeftoverKindName(LeftoverKind kind) {
       return "handover";
     case LeftoverKind::kHeartbeat:
       return "heartbeat";
+    case LeftoverKind::kProbe:
+      return "probe";
     case LeftoverKind::kTemporary:
       return "temporary file";
   }

@@ -23,11 +23,13 @@ namespace thresher {
 //     before. Should a commit of this very shard appear in between all the same (the worker slept
 //     for longer than `older_than_ms` and woke at this moment), the unit is opened again at once.
 // Nothing younger than `older_than_ms` is ever touched. Ages are in the store's own time: that of
-// an object written at the beginning. What cannot be read is kept.
+// an object written at the beginning, also when only looking, and deleted again at once; where that
+// is not allowed it stays, as a problem, and is a leftover ("probe") of later cleanings. What
+// cannot be read is kept.
 
-enum class LeftoverKind { kShard, kHandover, kHeartbeat, kTemporary };
+enum class LeftoverKind { kShard, kHandover, kHeartbeat, kProbe, kTemporary };
 
-// "shard", "handover", "heartbeat", "temporary file".
+// "shard", "handover", "heartbeat", "probe", "temporary file".
 std::string_view LeftoverKindName(LeftoverKind kind);
 
 struct Leftover {

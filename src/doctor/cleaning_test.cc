@@ -21,6 +21,7 @@
 namespace thresher {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -243,6 +244,32 @@ TEST_F(CleaningTest, ItLeavesNothingOfItsOwn) {
   Clean(false);
   Clean(true);
   EXPECT_EQ(ListAll(store_, "")->size(), before);
+}
+
+TEST_F(CleaningTest, WhoMayNotDeleteSeesTheLeftoversAllTheSame) {
+  const std::string silent = PutShard(0, "silent");
+  Pass(2 * kHourMs);
+  FaultStore undeletable(
+      store_, clock_,
+      {{.call = StoreCall::kDelete, .call_count = 1000, .status = PermissionDenied("keep all")}});
+  const CleanReport report = Clean(false, &undeletable);
+  EXPECT_THAT(Keys(report.leftovers), ElementsAre(silent));
+  EXPECT_THAT(report.problems,
+              ElementsAre(AllOf(HasSubstr("clean-probe-"), HasSubstr("keep all"))));
+  EXPECT_EQ(ListAll(store_, "clean-probe-")->size(), 1u);
+}
+
+TEST_F(CleaningTest, OldProbesOfCleaningsGo) {
+  Put("clean-probe-old", "time");
+  Put("clean-probe-notes/of-a-person", "text");
+  Pass(2 * kHourMs);
+  Put("clean-probe-young", "time");
+  EXPECT_THAT(Keys(Clean(false).leftovers), ElementsAre("clean-probe-old"));
+  EXPECT_TRUE(Has("clean-probe-old"));
+  EXPECT_THAT(Keys(Clean(true).leftovers), ElementsAre("clean-probe-old"));
+  EXPECT_FALSE(Has("clean-probe-old"));
+  EXPECT_TRUE(Has("clean-probe-notes/of-a-person"));
+  EXPECT_TRUE(Has("clean-probe-young"));
 }
 
 TEST_F(CleaningTest, WhoMayNotWriteSeesAgesThatAreTooSmall) {

@@ -24,6 +24,7 @@ constexpr std::string_view kProbe = "probe";
 constexpr std::string_view kTransfer = "transfer";
 constexpr size_t kProbeBytes = 1000;
 constexpr int64_t kPieceBytes = int64_t{8} << 20;
+constexpr int64_t kMaxLargeBytes = int64_t{256} << 20;  // held in memory
 
 // One examination of one store.
 class Examination {
@@ -129,8 +130,11 @@ ContractOptions ContractOptionsFor(const DoctorOptions& options, Cloud cloud) {
   contract.rounds = 5;
   contract.overwrites = 10;  // clouds limit how often one object may be replaced
   contract.over_network = cloud != Cloud::kNone;
-  // At least two whole parts and a piece of one.
-  if (options.part_bytes > 0) contract.large_bytes = 5 * options.part_bytes / 2;
+  // Two whole parts and a piece of one, if they are no larger than usual.
+  if (options.part_bytes > 0) {
+    contract.large_bytes =
+        std::min(5 * std::min(options.part_bytes, kMaxLargeBytes) / 2, kMaxLargeBytes);
+  }
   return contract;
 }
 

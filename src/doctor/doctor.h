@@ -74,10 +74,10 @@ struct DoctorOptions {
   int64_t latency_calls = 20;           // of each kind
   int64_t part_bytes = 32 << 20;        // as in StoreOptions
   int64_t parallel_parts = 8;
-  bool thorough = false;                           // the whole contract suite, too
-  std::function<bool()> stop;                      // asked before each call to the store
-  std::function<void(const DoctorLine&)> on_line;  // each line as it is known
-  std::function<void(std::string_view)> on_step;   // what is being done now
+  bool thorough = false;                                // the whole contract suite, too
+  std::function<bool()> stop = {};                      // asked before each call to the store
+  std::function<void(const DoctorLine&)> on_line = {};  // each line as it is known
+  std::function<void(std::string_view)> on_step = {};   // what is being done now
 };
 
 // Tries the store in a folder of its own, "thresher-doctor-<random>", and removes it again.

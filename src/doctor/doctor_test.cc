@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <string>
@@ -94,6 +95,29 @@ TEST(DoctorTest, TheWholeSuiteWhereAsked) {
   for (const ContractCheck& check : ContractChecks()) {
     EXPECT_NE(Find(report, check.name), nullptr) << check.name;
   }
+}
+
+// Remembers the longest object that it was to take, and takes none as long.
+class SmallStore : public PassingStore {
+ public:
+  using PassingStore::PassingStore;
+  Status Put(std::string_view key, std::span<const std::byte> bytes) override {
+    longest = std::max(longest, bytes.size());
+    return bytes.size() > size_t{1} << 20 ? Unavailable("full") : inner_.Put(key, bytes);
+  }
+
+  size_t longest = 0;
+};
+
+TEST(DoctorTest, LargeObjectsHaveALimitWhateverThePartsAre) {
+  MemoryStore inner;
+  SmallStore store(inner);
+  DoctorOptions options = SmallOptions();
+  options.thorough = true;
+  options.transfer_bytes = 0;
+  options.part_bytes = int64_t{1} << 58;
+  EXPECT_FALSE(Examine(store, options).ok());
+  EXPECT_EQ(store.longest, size_t{256} << 20);
 }
 
 struct MissingRight {

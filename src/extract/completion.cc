@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "extract/idle_pause.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -42,6 +44,54 @@ Result<std::vector<ManifestEntry>> ReadEntries(Store& store, const std::vector<i
   return entries;
 }
 
+// The units of a run by what became of them, each list ascending.
+struct FinishedUnits {
+  std::vector<int64_t> committed;
+  std::vector<int64_t> set_aside;  // and not committed: a commit that comes later counts
+  std::vector<int64_t> missing;
+};
+
+// What lists do not show is asked for by name: lists may lag.
+Result<FinishedUnits> FindFinishedUnits(Store& store, int64_t unit_count) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> committed,
+                   ListUnits(store, kCommitsPrefix, unit_count));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> set_aside,
+                   ListUnits(store, kQuarantinePrefix, unit_count));
+  FinishedUnits units;
+  for (int64_t unit = 0; unit < unit_count; ++unit) {
+    const auto is_in = [&](const std::vector<int64_t>& list) {
+      return std::binary_search(list.begin(), list.end(), unit);
+    };
+    if (is_in(committed) || (!is_in(set_aside) && store.Stat(CommitKey(unit)).ok())) {
+      units.committed.push_back(unit);
+    } else if (is_in(set_aside) || store.Stat(QuarantineKey(unit)).ok()) {
+      units.set_aside.push_back(unit);
+    } else {
+      units.missing.push_back(unit);
+      constexpr size_t kEnough = 1'000;
+      if (units.missing.size() == kEnough) break;
+    }
+  }
+  return units;
+}
+
+// Somebody has removed commits by hand, or opened units while others looked.
+Status RemoveWrongMarks(Store& store, int64_t unit_count, const std::vector<int64_t>& missing) {
+  std::set<int64_t> blocks;
+  for (const int64_t unit : missing) blocks.insert(BlockOf(unit));
+  for (const int64_t block : blocks) {
+    RETURN_IF_ERROR(DeleteBelow(store, BlockMarkPrefix(block)));
+  }
+  return store.Delete(CompletionKey(unit_count));
+}
+
+Result<bool> IsExtended(Store& store, const Run& run) {
+  const Result<ObjectInfo> extension = store.Stat(ExtensionKey(run.extension_count + 1));
+  if (extension.status().code() == Code::kNotFound) return false;
+  RETURN_IF_ERROR(extension.status());
+  return true;
+}
+
 }  // namespace
 
 Result<std::optional<Completion>> FindCompletion(Store& store, const Run& run) {
@@ -60,31 +110,32 @@ Result<std::optional<Completion>> FindCompletion(Store& store, const Run& run) {
 
 Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run) {
   const int64_t unit_count = run.plan.unit_count();
-  ASSIGN_OR_RETURN(const std::vector<int64_t> committed,
-                   ListUnits(store, kCommitsPrefix, unit_count));
-  ASSIGN_OR_RETURN(const std::vector<int64_t> set_aside,
-                   ListUnits(store, kQuarantinePrefix, unit_count));
+  ASSIGN_OR_RETURN(const FinishedUnits units, FindFinishedUnits(store, unit_count));
+  if (!units.missing.empty()) {
+    RETURN_IF_ERROR(RemoveWrongMarks(store, unit_count, units.missing));
+    return std::optional<Completion>();
+  }
   std::vector<Quarantine> quarantined;
-  for (const int64_t unit : set_aside) {
-    // A commit that arrives after its unit was set aside counts.
-    if (std::binary_search(committed.begin(), committed.end(), unit)) continue;
+  for (const int64_t unit : units.set_aside) {
     ASSIGN_OR_RETURN(Quarantine quarantine, ReadQuarantine(store, unit));
     quarantined.push_back(std::move(quarantine));
   }
-  if (static_cast<int64_t>(committed.size() + quarantined.size()) < unit_count) {
-    return std::optional<Completion>();
-  }
-  ASSIGN_OR_RETURN(const std::vector<ManifestEntry> entries, ReadEntries(store, committed));
+  ASSIGN_OR_RETURN(const std::vector<ManifestEntry> entries, ReadEntries(store, units.committed));
   Completion completion{.run_fingerprint = run.fingerprint,
                         .unit_count = unit_count,
                         .quarantined_count = static_cast<int64_t>(quarantined.size())};
   for (const ManifestEntry& entry : entries) completion.rejected_count += entry.rejected_count;
-  // A worker that does not know of an extension must not replace the manifest of the larger run.
-  const Result<ObjectInfo> extension = store.Stat(ExtensionKey(run.extension_count + 1));
-  if (!extension.ok() && extension.status().code() != Code::kNotFound) return extension.status();
-  if (!extension.ok()) {
+  // A worker that does not know of an extension must not replace the manifest of the larger run. If
+  // the extension came while we wrote, its manifest may be the one that we replaced.
+  ASSIGN_OR_RETURN(const bool extended_before, IsExtended(store, run));
+  if (!extended_before) {
     const std::string text = ManifestText(run.fingerprint, unit_count, entries, quarantined);
     RETURN_IF_ERROR(store.Put(kManifestKey, AsBytes(text)));
+    ASSIGN_OR_RETURN(const bool extended_after, IsExtended(store, run));
+    if (extended_after) {
+      ASSIGN_OR_RETURN(const Run larger, LoadRun(store));
+      RETURN_IF_ERROR(WriteManifest(store, larger).status());
+    }
   }
   RETURN_IF_ERROR(CreateRecord(store, CompletionKey(unit_count), completion.ToText()).status());
   return std::optional(completion);
@@ -95,6 +146,8 @@ Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const 
   const int64_t unit_count = run.plan.unit_count();
   const Lease lease{
       .unit = unit_count, .epoch = 1, .worker_id = options.worker_id, .session = options.session};
+  IdlePause pause(options.poll_ms, options.lease_ttl_ms / 8,
+                  std::hash<std::string>()(options.session));
   for (int64_t epoch = 1;; ++epoch) {
     ASSIGN_OR_RETURN(std::optional<Completion> completion, FindCompletion(store, run));
     // Somebody may have deleted the manifest, to have it written again.
@@ -106,7 +159,7 @@ Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const 
     const int64_t since_ms = clock.MonotonicMs();
     while (clock.MonotonicMs() - since_ms < options.lease_ttl_ms) {
       if (options.should_stop && options.should_stop()) return std::optional<Completion>();
-      clock.SleepMs(options.poll_ms);
+      clock.SleepMs(pause.NextMs());
       ASSIGN_OR_RETURN(completion, FindCompletion(store, run));
       if (completion) return completion;
     }

@@ -26,13 +26,14 @@ struct ConcludeOptions {
   int64_t worker_id = 0;
   std::string session = {};
   int64_t lease_ttl_ms = 180'000;
-  int64_t poll_ms = 1'000;
+  int64_t poll_ms = 1'000;                 // the first pause between looks; later ones are longer
   std::function<bool()> should_stop = {};  // asked while waiting
 };
 
 // The end of a run for a worker that found every unit finished: waits until the manifest is
 // written, or writes it. Of many workers one does, under a lease as of a unit; another takes over
-// if it does not finish in time. Nothing if units turned out to be missing, or on should_stop.
+// if it does not finish in time. Nothing on should_stop, or if units turned out to be missing:
+// then the marks that said otherwise are removed, so that the next worker makes them.
 Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const Run& run,
                                               const ConcludeOptions& options);
 

@@ -1,7 +1,6 @@
 #include "extract/ledger.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 #include <vector>
 
@@ -39,12 +38,12 @@ Ledger::Ledger(Store& store, Clock& clock, const Run& run, Options options)
       clock_(clock),
       run_(run),
       options_(std::move(options)),
-      random_(SeedOf(options_.session)),
       board_({.unit_count = run.plan.unit_count(),
               .stream = options_.worker_id,
               .stream_count = options_.worker_count,
               .lease_ttl_ms = options_.lease_ttl_ms,
-              .seed = random_.Next()}) {}
+              .seed = SeedOf(options_.session)}),
+      pause_(options_.idle_poll_ms, options_.lease_ttl_ms / 8, SeedOf(options_.session)) {}
 
 Status Ledger::Beat(const Heartbeat& heartbeat) {
   RETURN_IF_ERROR(
@@ -69,7 +68,7 @@ Result<Ledger::Step> Ledger::Next() {
       case UnitBoard::Action::kDone:
         return Step{.kind = Step::Kind::kDone};
       case UnitBoard::Action::kWait:
-        if (refreshed) return Wait();
+        if (refreshed) return Step{.kind = Step::Kind::kWait, .wait_ms = pause_.NextMs()};
         refreshed = true;
         RETURN_IF_ERROR(RefreshWhileIdle());
         break;
@@ -95,7 +94,7 @@ Result<Ledger::Step> Ledger::Next() {
       case UnitBoard::Action::kClaim: {
         ASSIGN_OR_RETURN(const bool ours, TryClaim(choice.unit, choice.epoch));
         if (!ours) break;
-        idle_rounds_ = 0;
+        pause_.Reset();
         return Step{.kind = Step::Kind::kClaimed, .claimed = {choice.unit, choice.epoch}};
       }
     }
@@ -103,23 +102,16 @@ Result<Ledger::Step> Ledger::Next() {
   return Step{.kind = Step::Kind::kWait, .wait_ms = 0};
 }
 
-// Pauses double up to an eighth of the time to live, and vary, so that many idle workers neither
-// ask much nor all at once.
-Ledger::Step Ledger::Wait() {
-  constexpr int64_t kMaxDoublings = 10;
-  const int64_t longest_ms = std::max(options_.idle_poll_ms, options_.lease_ttl_ms / 8);
-  const int64_t doublings = std::min(idle_rounds_++, kMaxDoublings);
-  const int64_t pause_ms = std::min(options_.idle_poll_ms << doublings, longest_ms);
-  const double varied_ms = static_cast<double>(pause_ms) * (0.75 + 0.5 * random_.Uniform());
-  return {.kind = Step::Kind::kWait, .wait_ms = std::max<int64_t>(1, std::llround(varied_ms))};
-}
-
 Status Ledger::RefreshWhileIdle() {
   // In a run of one block a look tells as much.
   if (BlockCount(board_.unit_count()) > 1) RETURN_IF_ERROR(ReadIndex());
   RETURN_IF_ERROR(ReadStoreTime());
-  const std::optional<int64_t> block = board_.BlockToRecheck();
-  return block ? Look(*block) : OkStatus();
+  const int64_t finished_before = board_.finished_count();
+  if (const std::optional<int64_t> block = board_.BlockToRecheck()) {
+    RETURN_IF_ERROR(Look(*block));
+  }
+  if (board_.finished_count() > finished_before) pause_.Reset();
+  return OkStatus();
 }
 
 Status Ledger::ReadIndex() {
@@ -225,9 +217,10 @@ Status Ledger::SetAside(int64_t unit) {
     if (!name->end) ++claims;
     if (name->end != LeaseEnd::kFailed) continue;
     ASSIGN_OR_RETURN(const std::string text, store_.GetText(object.key));
-    ASSIGN_OR_RETURN(const LeaseEndRecord end, LeaseEndRecord::FromText(text, object.key));
-    quarantine.errors.push_back("claim " + std::to_string(name->epoch) + ", session " +
-                                end.session + ": " + end.reason);
+    const Result<LeaseEndRecord> end = LeaseEndRecord::FromText(text, object.key);
+    quarantine.errors.push_back(
+        "claim " + std::to_string(name->epoch) + ", " +
+        (end.ok() ? "session " + end->session + ": " + end->reason : end.status().message()));
   }
   quarantine.errors.push_back(std::to_string(claims) + " claims in all ended without a commit");
   RETURN_IF_ERROR(CreateRecord(store_, QuarantineKey(unit), quarantine.ToText()).status());

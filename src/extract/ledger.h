@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/random.h"
 #include "base/result.h"
+#include "extract/idle_pause.h"
 #include "extract/run_store.h"
 #include "store/store.h"
 #include "work/records.h"
@@ -99,22 +99,20 @@ class Ledger {
   Status SetAside(int64_t unit);
   Result<bool> TryClaim(int64_t unit, int64_t epoch);
   Status RefreshWhileIdle();
-  Step Wait();
   int64_t BackupAfterMs() const;
 
   Store& store_;
   Clock& clock_;
   const Run& run_;
   const Options options_;
-  Random random_;  // of pauses
   UnitBoard board_;
+  IdlePause pause_;
   struct LastSeen {
     int64_t stamp_ms = -1;  // the newest sign of life, store time
     int64_t since_ms = 0;   // when we saw it first, our own monotonic time
   };
   std::map<std::string, LastSeen> last_seen_;  // by session, of holders that were examined
   int64_t store_now_ms_ = -1;                  // of our heartbeat, when last asked; -1: unknown
-  int64_t idle_rounds_ = 0;                    // since the last claim
   std::atomic<int64_t> last_beat_monotonic_ms_{0};
 
   mutable std::mutex own_mutex_;

@@ -44,6 +44,16 @@ Status Upload(Store& store, Clock& clock, const Commit& commit, std::span<const 
   return compared;
 }
 
+// After a commit that came late: a clean-up may have removed the shard before. Now that a commit
+// names it, none will again.
+Status Restore(Store& store, Clock& clock, const Commit& commit, std::span<const std::byte> file,
+               const PublishPolicy& policy) {
+  const Status compared = WithRetries(clock, policy.retry, [&] { return Compare(store, commit); });
+  if (compared.code() != Code::kDataLoss) return OkStatus();
+  return WithRetries(clock, policy.retry, [&] { return store.Put(commit.shard, file); })
+      .WithContext("uploading " + commit.shard + " again, which is committed");
+}
+
 }  // namespace
 
 Result<Published> PublishShard(Store& store, Clock& clock, Ledger& ledger, Commit commit,
@@ -55,6 +65,7 @@ Result<Published> PublishShard(Store& store, Clock& clock, Ledger& ledger, Commi
   RETURN_IF_ERROR(Upload(store, clock, commit, file, policy));
   if (on_uploaded) on_uploaded(clock.MonotonicMs() - begin_ms);
 
+  const int64_t compared_ms = clock.MonotonicMs();
   commit.committed_unix_ms = clock.UnixMs();
   Published published;
   RETURN_IF_ERROR(WithRetries(clock, policy.retry, [&] {
@@ -62,6 +73,12 @@ Result<Published> PublishShard(Store& store, Clock& clock, Ledger& ledger, Commi
                     if (outcome.ok()) published.outcome = *outcome;
                     return outcome.status();
                   }).WithContext("committing " + commit.shard));
+  // A suspended machine's monotonic clock stands still; the other one may jump. Either will do.
+  const bool was_late = clock.MonotonicMs() - compared_ms > policy.late_ms ||
+                        clock.UnixMs() - commit.committed_unix_ms > policy.late_ms;
+  if (was_late && published.outcome == Ledger::CommitOutcome::kCommitted) {
+    RETURN_IF_ERROR(Restore(store, clock, commit, file, policy));
+  }
   if (published.outcome == Ledger::CommitOutcome::kDuplicate) {
     published.left_behind = WithRetries(clock, policy.retry, [&] {
                               return store.Delete(commit.shard);

@@ -30,6 +30,8 @@ namespace thresher {
 //               Dead after the store took it: the unit is done, and whoever looks sees it.
 //               No answer, also after all attempts: the unit fails for this worker and the shard
 //               stays, since the commit may be there.
+//               If the worker slept between 2 and 3, `thresher clean` may have taken the shard for
+//               an orphan: it is looked at again, and put again if it is gone.
 //   4. clear up a duplicate (another shard of the unit was committed before) is deleted. If that
 //               fails, or the worker is dead: an orphan.
 //
@@ -37,8 +39,9 @@ namespace thresher {
 // whole.
 
 struct PublishPolicy {
-  RetryPolicy retry;    // of each call
-  int64_t uploads = 3;  // of a shard that does not arrive as it was sent
+  RetryPolicy retry;         // of each call
+  int64_t uploads = 3;       // of a shard that does not arrive as it was sent
+  int64_t late_ms = 30'000;  // a commit so long after step 2 is followed by another look
 };
 
 struct Published {

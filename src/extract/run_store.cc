@@ -36,7 +36,11 @@ Status AddExtension(const Extension& extension, const std::string& key, Run& run
 
 Status LoadExtensions(Store& store, Run& run) {
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store, kExtensionsPrefix));
-  for (size_t i = 0; i < objects.size(); ++i) {
+  const auto is_there = [&](const std::string& key) {
+    return std::any_of(objects.begin(), objects.end(),
+                       [&](const ObjectInfo& object) { return object.key == key; });
+  };
+  while (is_there(ExtensionKey(run.extension_count + 1))) {
     const std::string key = ExtensionKey(run.extension_count + 1);
     Result<std::string> text = store.GetText(key);
     if (!text.ok()) return text.status().WithContext(key);
@@ -157,27 +161,32 @@ Result<Quarantine> ReadQuarantine(Store& store, int64_t unit) {
   return Quarantine::FromText(*text, key);
 }
 
-// The records that say "finished" go first and the commit goes last: whoever is stopped on the way
-// leaves a unit that is finished, or one that can be claimed.
+Status DeleteBelow(Store& store, const std::string& prefix) {
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store, prefix));
+  for (const ObjectInfo& object : objects) RETURN_IF_ERROR(store.Delete(object.key));
+  return OkStatus();
+}
+
+// Whatever says "finished" goes before the commit, so that whoever is stopped on the way leaves a
+// unit that is finished or can be claimed; and after it once more, for a worker that looked in
+// between may have marked the block again.
 Status ReopenUnit(Store& store, const Run& run, int64_t unit) {
   const int64_t unit_count = run.plan.unit_count();
   if (unit < 0 || unit >= unit_count) {
     return InvalidArgument("unit " + std::to_string(unit) + ": the run has units 0 to " +
                            std::to_string(unit_count - 1));
   }
-  if (!store.Stat(CommitKey(unit)).ok()) {
-    const Result<ObjectInfo> set_aside = store.Stat(QuarantineKey(unit));
-    if (!set_aside.ok()) return set_aside.status().WithContext("unit " + std::to_string(unit));
-  }
-  RETURN_IF_ERROR(store.Delete(CompletionKey(unit_count)));
-  RETURN_IF_ERROR(store.Delete(kManifestKey));
-  const std::string block = BlockMarkPrefix(BlockOf(unit));
-  for (const std::string& prefix : {block, ManifestLeasePrefix(unit_count), LeasePrefix(unit)}) {
-    ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store, prefix));
-    for (const ObjectInfo& object : objects) RETURN_IF_ERROR(store.Delete(object.key));
-  }
+  const auto remove_marks = [&]() -> Status {
+    RETURN_IF_ERROR(store.Delete(CompletionKey(unit_count)));
+    RETURN_IF_ERROR(store.Delete(kManifestKey));
+    RETURN_IF_ERROR(DeleteBelow(store, BlockMarkPrefix(BlockOf(unit))));
+    return DeleteBelow(store, ManifestLeasePrefix(unit_count));
+  };
+  RETURN_IF_ERROR(remove_marks());
+  RETURN_IF_ERROR(DeleteBelow(store, LeasePrefix(unit)));
   RETURN_IF_ERROR(store.Delete(QuarantineKey(unit)));
-  return store.Delete(CommitKey(unit));
+  RETURN_IF_ERROR(store.Delete(CommitKey(unit)));
+  return remove_marks();
 }
 
 }  // namespace thresher

@@ -62,6 +62,9 @@ struct CreatedRecord {
 // asked; the object may or may not be there.
 Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::string_view text);
 
+// Deletes every object whose key begins with `prefix`.
+Status DeleteBelow(Store& store, const std::string& prefix);
+
 // Opens a finished unit again: removes its commit or quarantine record and its claims, and what
 // says that the run is complete. The shard stays where it is. For units that are damaged, or were
 // set aside for a reason that is gone; workers have to be started anew. kInvalidArgument if the run

@@ -97,6 +97,7 @@ class Worker::Pipeline {
   std::atomic<int64_t> units_asked_for_{0};  // by the engine
   std::atomic<int64_t> bytes_to_upload_{0};  // of units that are computed
   std::atomic<int64_t> stop_seen_ms_{-1};
+  std::atomic<int64_t> beats_fail_since_ms_{-1};  // -1: the last one got through
   std::mutex error_mutex_;
   Status last_error_;
   std::mutex beat_mutex_;
@@ -311,9 +312,16 @@ bool Worker::Pipeline::WorthFinishing(const UnitInFlight& unit, size_t next_batc
 }
 
 // A worker whose heartbeat does not get through may have lost its leases: going on would be work
-// done twice. (Exactness does not depend on this.)
+// done twice. (Exactness does not depend on this.) After three times to live it gives up.
 void Worker::Pipeline::WaitWhileHeartbeatIsStale() {
-  while (!Stopping() && p_.ledger.MillisecondsSinceBeat() > p_.ledger.options().lease_ttl_ms / 2) {
+  const int64_t ttl_ms = p_.ledger.options().lease_ttl_ms;
+  while (!Stopping() && p_.ledger.MillisecondsSinceBeat() > ttl_ms / 2) {
+    const int64_t failing_since_ms = beats_fail_since_ms_;
+    if (failing_since_ms >= 0 && p_.clock.MonotonicMs() - failing_since_ms > 3 * ttl_ms) {
+      return GiveUp(Unavailable("no heartbeat has got through for " +
+                                std::to_string(3 * ttl_ms / 1000) +
+                                " s; the last error: " + p_.progress.LastError()));
+    }
     SleepUnlessStopping(options_.idle_poll_ms);
   }
 }
@@ -401,7 +409,13 @@ void Worker::Pipeline::BeatUntilDone() {
     if (p_.clock.MonotonicMs() < next_beat_ms) continue;
     lock.unlock();
     const Status status = Beat("running");
-    if (!status.ok()) p_.events("heartbeat: " + status.message());
+    if (status.ok()) {
+      beats_fail_since_ms_ = -1;
+    } else {
+      if (beats_fail_since_ms_ < 0) beats_fail_since_ms_ = p_.clock.MonotonicMs();
+      p_.progress.SetLastError("heartbeat: " + status.message());
+      p_.events("heartbeat: " + status.message());
+    }
     next_beat_ms = p_.clock.MonotonicMs() + options_.beat_interval_ms;
     lock.lock();
   }

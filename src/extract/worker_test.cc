@@ -200,6 +200,42 @@ TEST_F(WorkerTest, AStoreClockThatIsSetBackDelaysATakeoverByOneTtlAtMost) {
   ExpectWhole(store);
 }
 
+// Heartbeats are refused for ever, everything else works.
+class NoHeartbeats : public FaultStore {
+ public:
+  using FaultStore::FaultStore;
+  Status Put(std::string_view key, std::span<const std::byte> bytes) override {
+    const bool is_first = puts_++ == 0;
+    if (key.starts_with(kWorkersPrefix) && !is_first) {
+      ++refused;
+      return Unavailable("no heartbeat for you");
+    }
+    return FaultStore::Put(key, bytes);
+  }
+
+  std::atomic<int64_t> refused{0};
+
+ private:
+  std::atomic<int64_t> puts_{0};
+};
+
+TEST_F(WorkerTest, AWorkerWhoseHeartbeatsFailForGoodGivesUp) {
+  MemoryStore inner(clock_);
+  NoHeartbeats store(inner, clock_);
+  lease_ttl_ms_ = 500;
+  FakeEngine engine(format_, kBatchTokens);
+  engine.before_forward = [&](const PackedBatch&) {
+    while (store.refused == 0) std::this_thread::yield();
+    clock_.SleepMs(lease_ttl_ms_ / 4);
+    return OkStatus();
+  };
+  WorkerRun worker;
+  RunWorker(store, engine, 0, worker, {.beat_interval_ms = 10});
+  ASSERT_FALSE(worker.outcome.ok());
+  EXPECT_NE(worker.outcome.status().message().find("no heartbeat for you"), std::string::npos)
+      << worker.outcome.status().message();
+}
+
 TEST_F(WorkerTest, AManifestOfAnEarlierTimeIsReplaced) {
   MemoryStore store;
   FakeEngine engine(format_, kBatchTokens);

@@ -7,6 +7,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "store/scrub.h"
+
 namespace thresher {
 namespace {
 
@@ -183,6 +185,15 @@ Result<json> CloudSettings(const CloudUrl& url, const StoreOptions& options,
       request["settings"] = {{"container", url.bucket}};
       RETURN_IF_ERROR(AddAzureSettings(options, environment, request).WithContext(url.Text()));
       break;
+  }
+  // Also for those from the environment. Messages may name it, so it holds no secrets.
+  const json& settings = request["settings"];
+  const std::string endpoint = settings.value("endpoint", "");
+  if (MayHoldSecret(endpoint)) {
+    return InvalidArgument(
+        fmt::format("{}: the endpoint {}: expected no user information and no query; credentials "
+                    "have variables of their own",
+                    url.Text(), ScrubAddress(endpoint)));
   }
   return request;
 }

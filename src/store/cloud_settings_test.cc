@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "base/temporary_folder_for_test.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 using Variables = std::map<std::string, std::string>;
 
 Result<json> Settings(std::string_view url, const StoreOptions& options = {},
@@ -121,6 +123,25 @@ TEST(CloudSettingsTest, AzureEmulatorsHaveTheAccountInThePath) {
   EXPECT_EQ(Of("az://c", {.endpoint = "http://h:2"}, variables)["endpoint"], "http://h:2/dev");
   EXPECT_EQ(Of("az://c", {.endpoint = "http://h:2/"}, variables)["endpoint"], "http://h:2/dev");
   EXPECT_EQ(Of("az://c", {.endpoint = "http://h:2/x"}, variables)["endpoint"], "http://h:2/x");
+}
+
+TEST(CloudSettingsTest, EndpointsWithSecretsAreRefusedAndNotRepeated) {
+  for (const char* endpoint :
+       {"http://user:SECRET@h:9000", "user:SECRET@h:9000", "h:9000?SECRET"}) {
+    const std::pair<const char*, const char*> variables[] = {
+        {"gs://b", "STORAGE_EMULATOR_HOST"},
+        {"s3://b", "AWS_ENDPOINT_URL"},
+        {"az://b", "AZURE_STORAGE_BLOB_ENDPOINT"}};
+    for (const auto& [url, variable] : variables) {
+      for (const Status& status :
+           {Settings(url, {.endpoint = endpoint}).status(),
+            Settings(url, {}, {{variable, endpoint}, {"AZURE_STORAGE_ACCOUNT", "dev"}}).status()}) {
+        EXPECT_EQ(status.code(), Code::kInvalidArgument) << url << " " << endpoint;
+        EXPECT_THAT(status.message(), HasSubstr("endpoint"));
+        EXPECT_THAT(status.message(), Not(HasSubstr("SECRET")));
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ namespace thresher {
 // time-outs and the statuses 408, 429, 499, 500, 502, 503 and 504, in growing random pauses of up
 // to 10 s, until retry_budget_ms after its first failure; then the call fails with kUnavailable. So
 // a store that does not answer costs request_timeout_ms + retry_budget_ms. The request of a
-// CreateIfAbsent is sent once: its outcome is kUnknown after request_timeout_ms.
+// CreateIfAbsent is sent once: its outcome is kUnknown after request_timeout_ms. None of these
+// includes the wait for upload_bytes_per_second; requests with less than 64 KiB do not wait.
 //
 // Memory. Uploads send the caller's bytes from where they are, in pieces of 256 KiB. Ranges are
 // read in requests of 8 MiB, up to parallel_parts at a time, each held until it is whole.

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "base/check.h"
 #include "base/loopback_server_for_test.h"
 #include "base/rust_threads_for_test.h"
+#include "base/temporary_folder_for_test.h"
 
 namespace thresher {
 namespace {
@@ -67,6 +69,30 @@ int64_t MillisecondsOf(const std::function<void()>& work) {
                                                                start)
       .count();
 }
+
+// An environment variable of this process as long as this lives; empty: not set.
+class ScopedVariable {
+ public:
+  ScopedVariable(const char* name, const std::string& value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    Set(value);
+  }
+  ScopedVariable(const ScopedVariable&) = delete;
+  ScopedVariable& operator=(const ScopedVariable&) = delete;
+  ~ScopedVariable() { Set(old_); }
+
+ private:
+  void Set(const std::string& value) {
+    if (value.empty()) {
+      unsetenv(name_);
+    } else {
+      setenv(name_, value.c_str(), 1);
+    }
+  }
+
+  const char* const name_;
+  std::string old_;
+};
 
 ServerAction Silence() { return {.send = "", .stall_after = true}; }
 ServerAction Gone() { return {.send = ""}; }
@@ -259,6 +285,31 @@ TEST_F(CloudStoreTest, AllUploadsShareTheBandwidth) {
   EXPECT_GE(spent, 249);  // 256 KiB
 }
 
+TEST_F(CloudStoreTest, SmallObjectsDoNotWaitForBandwidth) {
+  LoopbackServer server([](const ReceivedRequest&, int) { return Answer("200 OK"); });
+  StoreOptions options = Options();
+  options.upload_bytes_per_second = 30 << 10;
+  const std::unique_ptr<Store> store = Open(server, options);
+  const std::string text(60 << 10, 't');
+  const int64_t spent = MillisecondsOf([&] {
+    EXPECT_TRUE(store->Put("heartbeat", AsBytes(text)).ok());
+    EXPECT_EQ(store->CreateIfAbsent("commit", AsBytes(text)).outcome, CreateOutcome::kWritten);
+  });
+  EXPECT_LT(spent, 2000);  // 4000 in the queue of large ones
+}
+
+TEST_F(CloudStoreTest, WaitingForBandwidthIsNoTryingAgain) {
+  LoopbackServer server([](const ReceivedRequest&, int number) {
+    return number < 2 ? Answer("503 Slow Down") : Answer("200 OK");
+  });
+  StoreOptions options = Options();
+  options.upload_bytes_per_second = 128 << 10;  // half a second for each attempt
+  options.retry_budget_ms = 500;
+  const Status status = Open(server, options)->Put("a", AsBytes(std::string(64 << 10, 't')));
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(server.Requests().size(), 3u);
+}
+
 // --- uploads in parts ---
 
 // S3 as far as uploads in parts go; `act` may answer in its place.
@@ -361,6 +412,15 @@ TEST_F(CloudStoreTest, ALostAnswerToTheCompletionMeansOnceMore) {
   EXPECT_EQ(parts.server().Requests("PUT").size(), 4u);
 }
 
+TEST_F(CloudStoreTest, AnUploadIsBegunAgainTwiceAtMost) {
+  LoopbackServer server([](const ReceivedRequest&, int number) {
+    if (number >= 20) return Answer("200 OK");  // ends what would go on for ever
+    return Answer(number % 2 == 0 ? "503 Slow Down" : "404 Not Found");
+  });
+  EXPECT_EQ(Open(server)->Put("a", AsBytes("text")).code(), Code::kInvalidArgument);
+  EXPECT_EQ(server.Requests().size(), 6u);
+}
+
 // --- reading ---
 
 TEST_F(CloudStoreTest, LongRangesAreReadInPieces) {
@@ -385,6 +445,31 @@ TEST_F(CloudStoreTest, AServerThatSendsTooMuchIsNotBelieved) {
       [](const ReceivedRequest&, int) { return Answer("206 Partial Content", "0123456789"); });
   std::byte out[4];
   EXPECT_EQ(Open(server)->GetRange("a", 0, out).code(), Code::kDataLoss);
+}
+
+// The answer of the metadata server is longer than the range.
+TEST_F(CloudStoreTest, ASmallRangeMayNeedATokenFirst) {
+  LoopbackServer server([](const ReceivedRequest& request, int) {
+    if (request.line.starts_with("GET /computeMetadata/")) {
+      return Answer("200 OK",
+                    R"({"access_token": "t0ken", "expires_in": 3599, "token_type": "Bearer"})");
+    }
+    return Answer("206 Partial Content", "2345", "Content-Range: bytes 2-5/10\r\n");
+  });
+  const TemporaryFolder home;  // without credentials
+  const ScopedVariable home_variable("HOME", home.path());
+  const ScopedVariable key_file("GOOGLE_APPLICATION_CREDENTIALS", "");
+  const ScopedVariable metadata("GCE_METADATA_HOST", server.url().substr(7));
+  StoreOptions options = Options();
+  options.anonymous = false;
+  std::string out(4, '?');
+  const Status status =
+      Open(server, options, "gs://bucket")
+          ->GetRange("a", 2, std::as_writable_bytes(std::span(out.data(), out.size())));
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(out, "2345");
+  ASSERT_EQ(server.Requests().size(), 2u);
+  EXPECT_THAT(server.Requests()[1].head, HasSubstr("authorization: Bearer t0ken"));
 }
 
 TEST_F(CloudStoreTest, StatTellsTheChecksumsThatStoresCompute) {

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "store/scrub.h"
 #include "store/store.h"
 
 namespace thresher {
@@ -47,20 +48,27 @@ Result<CloudUrl> ParseCloudUrl(std::string_view url) {
     parsed.cloud = cloud;
     rest = url.substr(scheme.size());
   }
+  const std::string shown = ScrubAddress(url);
+  if (MayHoldSecret(url)) {
+    return InvalidArgument(
+        fmt::format("\"{}\": an address has no user information and no query; credentials come "
+                    "from the environment",
+                    shown));
+  }
   const size_t slash = rest.find('/');
   parsed.bucket = rest.substr(0, slash);
   if (!IsBucketName(parsed.bucket)) {
     return InvalidArgument(
         fmt::format("\"{}\" names no bucket; write gs://BUCKET/FOLDER, s3://BUCKET/FOLDER or "
                     "az://CONTAINER/FOLDER (the storage account comes from the environment)",
-                    url));
+                    shown));
   }
   if (slash == std::string_view::npos) return parsed;
   rest.remove_prefix(slash + 1);
   if (rest.ends_with('/')) rest.remove_suffix(1);
   if (rest.empty()) return parsed;
   parsed.folder = rest;
-  RETURN_IF_ERROR(CheckKey(parsed.folder).WithContext(fmt::format("\"{}\"", url)));
+  RETURN_IF_ERROR(CheckKey(parsed.folder).WithContext(fmt::format("\"{}\"", shown)));
   return parsed;
 }
 

@@ -28,7 +28,9 @@ struct CloudUrl {
 bool IsCloudUrl(std::string_view url);
 
 // kInvalidArgument, with the right form, unless IsCloudUrl(url) and it names a bucket and maybe a
-// folder. What follows the bucket is taken as it is, without %-escapes.
+// folder. User information ("s3://key@bucket") and '?' are refused: who writes them means to give
+// credentials, which messages and records of the run must not hold. What else follows the bucket is
+// taken as it is, without %-escapes.
 Result<CloudUrl> ParseCloudUrl(std::string_view url);
 
 }  // namespace thresher

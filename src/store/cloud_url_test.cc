@@ -7,6 +7,7 @@ namespace thresher {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(CloudUrlTest, PartsAndCanonicalForm) {
   const Result<CloudUrl> url = ParseCloudUrl("s3://my.bucket-1/runs/run 1/");
@@ -17,15 +18,26 @@ TEST(CloudUrlTest, PartsAndCanonicalForm) {
   EXPECT_EQ(url->Text(), "s3://my.bucket-1/runs/run 1");
   EXPECT_EQ(ParseCloudUrl("gs://bucket")->Text(), "gs://bucket");
   EXPECT_EQ(ParseCloudUrl("gs://bucket/")->Text(), "gs://bucket");
-  EXPECT_EQ(ParseCloudUrl("az://$web/a%20b+c#d?e")->folder, "a%20b+c#d?e");
+  EXPECT_EQ(ParseCloudUrl("az://$web/a%20b+c#d@e")->folder, "a%20b+c#d@e");
 }
 
 TEST(CloudUrlTest, WhatNamesNoFolderIsRefused) {
-  for (const char* url : {"gs://", "gs:///a", "s3://b u", "s3://user:password@host/a", "az://b?c/d",
-                          "gs://b/a//c", "gs://b/../c", "gs://b/.tmp-x", "gs://b/./c"}) {
+  for (const char* url : {"gs://", "gs:///a", "s3://b u", "gs://b/a//c", "gs://b/../c",
+                          "gs://b/.tmp-x", "gs://b/./c"}) {
     const Status status = ParseCloudUrl(url).status();
     EXPECT_EQ(status.code(), Code::kInvalidArgument) << url;
     EXPECT_THAT(status.message(), HasSubstr(url));
+  }
+}
+
+TEST(CloudUrlTest, SecretsAreRefusedAndNotRepeated) {
+  for (const char* url : {"s3://AKIAX:SECRET@bucket/run", "s3://AKIAX:SEC/SECRET@bucket/run",
+                          "gs://SECRET@bucket", "az://c/x?sv=2020&sig=SECRET", "az://c?SECRET/d",
+                          "gs://b/a?SECRET@d//c", "s3://AKIAX:SECRET?SECRET@bucket/run"}) {
+    const Status status = ParseCloudUrl(url).status();
+    EXPECT_EQ(status.code(), Code::kInvalidArgument) << url;
+    EXPECT_THAT(status.message(), Not(HasSubstr("SECRET")));
+    EXPECT_THAT(status.message(), HasSubstr("environment")) << url;
   }
 }
 

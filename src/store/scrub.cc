@@ -84,6 +84,14 @@ size_t HideValue(std::string_view text, std::string& out) {
   }
 }
 
+// The length of "https://" or the like before an address; 0 if there is none.
+size_t SchemeBytes(std::string_view address) {
+  const size_t end = address.find("://");
+  if (end == address.npos || !std::all_of(address.begin(), address.begin() + end, IsNameLetter))
+    return 0;
+  return end + 3;
+}
+
 }  // namespace
 
 std::string ScrubSecrets(std::string_view text) {
@@ -109,6 +117,28 @@ std::string ScrubSecrets(std::string_view text) {
   }
   if (out.size() > kMaxBytes) out = out.substr(0, kMaxBytes) + "...";
   return out;
+}
+
+bool MayHoldSecret(std::string_view address) {
+  const std::string_view rest = address.substr(SchemeBytes(address));
+  const std::string_view authority = rest.substr(0, rest.find('/'));
+  const bool has_at = rest.find('@') != rest.npos;
+  return rest.find('?') != rest.npos || authority.find('@') != rest.npos ||
+         (has_at && authority.find(':') != rest.npos);
+}
+
+std::string ScrubAddress(std::string_view address) {
+  std::string out(address.substr(0, SchemeBytes(address)));
+  address.remove_prefix(out.size());
+  const size_t query = address.find('?');
+  const size_t at = address.rfind('@');
+  if (at != address.npos) out += kHidden;
+  // With '?' before '@', either may be of a password.
+  if (at != address.npos && query < at) return out;
+  const size_t from = at == address.npos ? 0 : at;
+  out += address.substr(from, query == address.npos ? query : query - from);
+  if (query != address.npos) out.append("?").append(kHidden);
+  return ScrubSecrets(out);
 }
 
 }  // namespace thresher

@@ -49,6 +49,29 @@ TEST(ScrubTest, TheRestStays) {
   EXPECT_EQ(ScrubSecrets("token: abc, next"), "token: ***, next");
 }
 
+TEST(ScrubTest, AddressesKeepWhatIsNoSecret) {
+  const struct {
+    const char* address;
+    const char* shown;
+    bool may_hold_secret;
+  } cases[] = {
+      {"s3://key:s3cr3t@bucket/run", "s3://***@bucket/run", true},
+      {"user:s3/cr3t@h:9000", "***@h:9000", true},
+      {"user:s3cr3t@h:9000", "***@h:9000", true},
+      {"http://user:s3cr3t@h:9000/x?s3cr3t", "http://***@h:9000/x?***", true},
+      {"az://c/x?sv=2020&sig=s3cr3t@s3cr3t/x", "az://***", true},
+      {"http://user:s3cr3t?s3cr3t@h", "http://***", true},
+      {"az://c/x?sv=2020&sig=s3cr3t", "az://c/x?***", true},
+      {"gs://bucket/run 1", "gs://bucket/run 1", false},
+      {"127.0.0.1:9000", "127.0.0.1:9000", false},
+  };
+  for (const auto& [address, shown, may_hold_secret] : cases) {
+    EXPECT_EQ(ScrubAddress(address), shown);
+    EXPECT_EQ(MayHoldSecret(address), may_hold_secret) << address;
+  }
+  EXPECT_FALSE(MayHoldSecret("gs://bucket/me@work"));
+}
+
 TEST(ScrubTest, OneLineOfBoundedLength) {
   EXPECT_EQ(ScrubSecrets("a\nb\r\nc"), "a b  c");
   EXPECT_LT(ScrubSecrets(std::string(1 << 20, 'x')).size(), 1100u);

@@ -12,6 +12,8 @@ namespace {
 constexpr int64_t kYoungViewMs = 2'000;
 constexpr int64_t kYoungIndexMs = 30'000;
 constexpr int64_t kExaminationsARound = 2;
+// A unit whose owners vanished so often may kill the next one, with all that it holds.
+constexpr int64_t kSuspiciousVanished = 2;
 
 }  // namespace
 
@@ -301,6 +303,7 @@ std::optional<UnitBoard::Choice> UnitBoard::FromOthers(const Times& times) {
       const int64_t unit = units.first + (i + offset) % units.count;
       const UnitView& seen = view.unit(unit);
       if (seen.finished || own_claims_.contains(unit)) continue;
+      if (seen.vanished >= kSuspiciousVanished && !own_claims_.empty()) continue;
       if (seen.IsAbandoned()) return Inherit(seen, unit);
       if (!seen.IsHeld()) continue;
       if (!examine && DeservesExamination(seen, times)) {

@@ -346,6 +346,20 @@ TEST(UnitBoardTest, CopiesOfSilentHoldersUnitsDoNotHidePoison) {
   }
 }
 
+TEST(UnitBoardTest, WhatMayKillItsOwnerIsTakenWithEmptyHands) {
+  Scene scene(Of(2));
+  scene.Lease(0, 1);
+  scene.Lease(0, 2);
+  scene.Lease(0, 3);
+  EXPECT_EQ(scene.Take(), 1);
+  scene.store_now_ms = 2 * kTtlMs;
+  EXPECT_EQ(scene.Next().action, Action::kWait);
+  scene.Commit(1);
+  EXPECT_EQ(scene.Next().action, Action::kExamine);
+  scene.board.ObserveHolder(0, Holder::kGone, 0);
+  EXPECT_EQ(scene.Take(), 0);
+}
+
 TEST(UnitBoardTest, AHighEpochAloneIsNoReasonToSetAUnitAside) {
   Scene scene(Of(1));
   scene.Lease(0, 1'000'000);
