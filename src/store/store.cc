@@ -11,6 +11,7 @@
 #include "store/cloud_url.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
+#include "store/scrub.h"
 
 namespace thresher {
 namespace {
@@ -81,7 +82,7 @@ Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOption
     return InvalidArgument(fmt::format(
         "\"{}\": there is no store {}://; write gs://BUCKET/FOLDER, s3://BUCKET/FOLDER, "
         "az://CONTAINER/FOLDER, file:///FOLDER, a plain path, or memory:",
-        url, url.substr(0, scheme_end)));
+        ScrubAddress(url), url.substr(0, scheme_end)));
   }
   return OpenLocal(url, url);
 }

@@ -77,5 +77,13 @@ TEST(MemoryStoreTest, TellsWhatIsMissing) {
   EXPECT_THAT(text.status().message(), HasSubstr("run.json"));
 }
 
+TEST(OpenStoreTest, SecretsInAddressesOfOtherSchemesAreNotRepeated) {
+  for (const std::string url :
+       {"s3a://AKIAX:SECRETKEY@bucket/run", "https://host/c?sv=1&sig=SECRETKEY"}) {
+    const std::string message = OpenStore(url).status().message();
+    EXPECT_EQ(message.find("SECRETKEY"), std::string::npos) << message;
+  }
+}
+
 }  // namespace
 }  // namespace thresher
