@@ -107,12 +107,16 @@ void SayWhatIsPlanned(Reporter& reporter, const ExtractOptions& options,
 }
 
 std::string SummaryOf(const Progress& progress, int64_t elapsed_ms) {
-  return fmt::format(
+  std::string text = fmt::format(
       "committed {} units, {} samples, {} tokens, {} in {}; {} duplicates, {} failed",
       progress.units_committed.load(), FormatCount(progress.samples_committed),
       FormatCount(progress.tokens_committed),
       FormatBytes(static_cast<double>(progress.bytes_committed)), FormatDuration(elapsed_ms),
       progress.units_duplicate.load(), progress.units_failed.load());
+  if (progress.units_handed_over > 0) {
+    text += fmt::format("; {} handed over to whoever goes on", progress.units_handed_over.load());
+  }
+  return text;
 }
 
 // What is left to do when a worker's pipeline has ended: the manifest, and the exit status.

@@ -28,6 +28,14 @@ Status CheckKeyPart(std::string_view part) {
   return OkStatus();
 }
 
+// "s3:/bucket", with a slash too few, would be a folder on this machine.
+bool LooksLikeAnAddress(std::string_view path) {
+  const size_t colon = path.find(":/");
+  return colon != path.npos && colon > 0 &&
+         path.substr(0, colon).find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") ==
+             path.npos;
+}
+
 Result<std::unique_ptr<Store>> OpenLocal(std::string_view url, std::string_view path) {
   if (path.empty() || path.find('\0') != std::string_view::npos) {
     return InvalidArgument(fmt::format("\"{}\" names no folder", url));
@@ -84,6 +92,11 @@ Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOption
         "az://CONTAINER/FOLDER, file:///FOLDER, a plain path, or memory:",
         ScrubAddress(url), url.substr(0, scheme_end)));
   }
+  if (LooksLikeAnAddress(url)) {
+    return InvalidArgument(fmt::format(
+        "\"{}\": write two slashes after the colon for a store, or ./{} for a local folder",
+        ScrubAddress(url), ScrubAddress(url)));
+  }
   return OpenLocal(url, url);
 }
 
@@ -92,6 +105,13 @@ Result<std::vector<ObjectInfo>> ListAll(Store& store, std::string_view prefix) {
   while (true) {
     const std::string start_after = objects.empty() ? "" : objects.back().key;
     ASSIGN_OR_RETURN(ListPage page, store.List(prefix, start_after, kListAllPageObjects));
+    if (!page.objects.empty() && page.objects.front().key <= start_after) {
+      return FailedPrecondition(
+          fmt::format("{}: asked for the objects after \"{}\", the server lists from \"{}\": it "
+                      "ignores where a "
+                      "list should start, and no run can work on it",
+                      store.url(), start_after, page.objects.front().key));
+    }
     objects.insert(objects.end(), std::make_move_iterator(page.objects.begin()),
                    std::make_move_iterator(page.objects.end()));
     if (!page.more) return objects;

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "base/temporary_folder_for_test.h"
+#include "store/fault_store.h"
+#include "store/memory_store.h"
 
 namespace thresher {
 namespace {
@@ -83,6 +85,31 @@ TEST(OpenStoreTest, SecretsInAddressesOfOtherSchemesAreNotRepeated) {
     const std::string message = OpenStore(url).status().message();
     EXPECT_EQ(message.find("SECRETKEY"), std::string::npos) << message;
   }
+}
+
+TEST(OpenStoreTest, ASlashTooFewIsNoLocalFolder) {
+  for (const char* url : {"s3:/bucket/run", "gs:/bucket", "file:/data/run"}) {
+    EXPECT_EQ(OpenStore(url).status().code(), Code::kInvalidArgument) << url;
+  }
+  EXPECT_TRUE(OpenStore("./s3:/bucket").ok());
+  EXPECT_TRUE(OpenStore("a folder: b/c").ok());
+}
+
+// A server that answers every page with the first one.
+class StuckLists : public FaultStore {
+ public:
+  using FaultStore::FaultStore;
+  Result<ListPage> List(std::string_view prefix, std::string_view /*start_after*/,
+                        int64_t /*limit*/) override {
+    return FaultStore::List(prefix, "", 1);
+  }
+};
+
+TEST(ListAllTest, AServerThatDoesNotMoveOnIsAnErrorAndNoLoop) {
+  MemoryStore memory;
+  for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(memory.Put(key, {}).ok());
+  StuckLists store(memory, Clock::Real());
+  EXPECT_EQ(ListAll(store, "").status().code(), Code::kFailedPrecondition);
 }
 
 }  // namespace
