@@ -309,6 +309,39 @@ TEST_F(CliTest, MaxSamplesAndFileUrls) {
 }
 
 // Every stored dtype goes through the command line and can be verified.
+TEST_F(CliTest, ARunIsExtendedWhenTheDataSetHasGrown) {
+  const std::string whole = ReadFile(Dataset());
+  size_t end = 0;
+  for (int line = 0; line < 7; ++line) end = whole.find('\n', end) + 1;
+  WriteFile(Dataset(), whole.substr(0, end));
+  ASSERT_EQ(RunProcess(Extract({})).exit_status, 0);
+  const auto first = Snapshot(Output());
+
+  WriteFile(Dataset(), whole);
+  const ProcessResult refused = RunProcess(Extract({}));
+  EXPECT_EQ(refused.exit_status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("--extend"));
+  const ProcessResult extended = RunProcess(Extract({"--extend"}));
+  ASSERT_EQ(extended.exit_status, 0) << extended.Describe();
+  auto now = Snapshot(Output());
+  for (const auto& [name, content] : first) {
+    if (name != "manifest.json") {
+      EXPECT_EQ(now[name], content) << name;
+    }
+  }
+  const Result<RunContent> run = ReadCompleteRun(Output());
+  ASSERT_TRUE(run.ok()) << run.status().message();
+  EXPECT_EQ(run->Samples().size(), 12u);
+  const ProcessResult verified = RunProcess(Thresher({"verify", Output()}));
+  EXPECT_EQ(verified.exit_status, 0) << verified.Describe();
+  EXPECT_EQ(RunProcess(Extract({})).exit_status, 0) << "the extended run, with its data set";
+
+  WriteFile(Dataset(), whole.substr(end) + whole);
+  const ProcessResult foreign = RunProcess(Extract({"--extend"}));
+  EXPECT_EQ(foreign.exit_status, 1);
+  EXPECT_THAT(foreign.err, HasSubstr("does not begin with the 12 samples"));
+}
+
 TEST_F(CliTest, StoredDtypes) {
   for (const char* dtype : {"bf16", "f32", "f16", "fp8_e4m3", "int8"}) {
     SCOPED_TRACE(dtype);
