@@ -282,8 +282,12 @@ Result<int> Extract(ExtractOptions options) {
   const std::string session = RandomSessionId();
   // A complete run needs no engine.
   ASSIGN_OR_RETURN(const std::optional<Completion> completed, FindCompletion(*inputs.store, run));
-  Result<Worker::Outcome> outcome = Worker::Outcome::kComplete;
+  bool is_complete = completed.has_value();
   if (completed) {
+    ASSIGN_OR_RETURN(is_complete, IsStillComplete(*inputs.store, run));
+  }
+  Result<Worker::Outcome> outcome = Worker::Outcome::kComplete;
+  if (is_complete) {
     // Local copies of an earlier session are settled all the same.
     RETURN_IF_ERROR(OpenLocalCopies(settings, *inputs.store, run, [&](const std::string& text) {
                       reporter.Event(text);

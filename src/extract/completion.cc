@@ -141,6 +141,12 @@ Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run) {
   return std::optional(completion);
 }
 
+Result<bool> IsStillComplete(Store& store, const Run& run) {
+  ASSIGN_OR_RETURN(const FinishedUnits units, FindFinishedUnits(store, run.plan.unit_count()));
+  for (const int64_t unit : units.missing) RETURN_IF_ERROR(ReopenUnit(store, run, unit));
+  return units.missing.empty();
+}
+
 Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const Run& run,
                                               const ConcludeOptions& options) {
   const int64_t unit_count = run.plan.unit_count();

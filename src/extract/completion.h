@@ -22,6 +22,10 @@ Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run);
 // The record that the run is complete, if it is there.
 Result<std::optional<Completion>> FindCompletion(Store& store, const Run& run);
 
+// Lists a run that is said to be complete, and opens the units whose records are gone: somebody has
+// removed them, to have the units made anew. True if there were none.
+Result<bool> IsStillComplete(Store& store, const Run& run);
+
 struct ConcludeOptions {
   int64_t worker_id = 0;
   std::string session = {};
