@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "store/fault_store.h"
@@ -41,7 +43,7 @@ class LedgerTest : public testing::Test {
   std::unique_ptr<Ledger> Join(const std::string& session, int64_t worker = 0,
                                std::optional<int64_t> workers = {}) {
     auto ledger = std::make_unique<Ledger>(
-        counted_, clock_, *run_,
+        *counted_, clock_, *run_,
         Ledger::Options{.worker_id = worker, .session = session, .worker_count = workers});
     EXPECT_TRUE(ledger->Beat(Heartbeat{}).ok());
     return ledger;
@@ -68,32 +70,32 @@ class LedgerTest : public testing::Test {
   }
 
   ManualClock clock_;
-  MemoryStore store_{clock_};
-  FaultStore counted_{store_, clock_};
+  std::unique_ptr<MemoryStore> store_ = std::make_unique<MemoryStore>(clock_);
+  std::unique_ptr<FaultStore> counted_ = std::make_unique<FaultStore>(*store_, clock_);
   std::unique_ptr<thresher::Run> run_;
 };
 
 TEST_F(LedgerTest, AUnitCostsTwoRequestsBesidesItsUpload) {
   MakeRun(1000);
   const auto ledger = Join("me");
-  const int64_t begin = counted_.CallCount();
+  const int64_t begin = counted_->CallCount();
   for (int i = 0; i < 1000; ++i) Commit(*ledger, Claim(*ledger));
   EXPECT_EQ(ledger->Next()->kind, Kind::kDone);
   // A claim and a commit for each unit; the index and the block at the beginning, the block and its
   // mark at the end.
-  EXPECT_LE(counted_.CallCount() - begin, 2 * 1000 + 8);
+  EXPECT_LE(counted_->CallCount() - begin, 2 * 1000 + 8);
 }
 
 TEST_F(LedgerTest, StartsInALargeRunWithAFewRequests) {
   MakeRun(200'000);
   for (int64_t block = 0; block < 150; ++block) {
     const std::string key = BlockMarkKey(block, 1000, BlockMark::kFinished);
-    ASSERT_TRUE(store_.Put(key, AsBytes("{}")).ok());
+    ASSERT_TRUE(store_->Put(key, AsBytes("{}")).ok());
   }
   const auto ledger = Join("me");
-  const int64_t begin = counted_.CallCount();
+  const int64_t begin = counted_->CallCount();
   EXPECT_GE(Claim(*ledger).unit, 150'000);
-  EXPECT_LE(counted_.CallCount() - begin, 4);
+  EXPECT_LE(counted_->CallCount() - begin, 4);
 }
 
 TEST_F(LedgerTest, WorkersShareARun) {
@@ -117,20 +119,55 @@ TEST_F(LedgerTest, WorkersShareARun) {
   for (auto& ledger : ledgers) EXPECT_EQ(ledger->Next()->kind, Kind::kDone);
 }
 
+TEST_F(LedgerTest, WorkersFinishARunOfSeveralBlocks) {
+  for (const bool is_known : {true, false}) {
+    store_ = std::make_unique<MemoryStore>(clock_);
+    counted_ = std::make_unique<FaultStore>(*store_, clock_);
+    MakeRun(3'500);
+    std::vector<std::unique_ptr<Ledger>> ledgers;
+    for (int i = 0; i < 5; ++i) {
+      ledgers.push_back(Join("session " + std::to_string(i), i,
+                             is_known ? std::optional<int64_t>(5) : std::nullopt));
+    }
+    // Each commits a unit a while after it has claimed the next, as uploads do.
+    std::vector<std::optional<Ledger::Claimed>> uploading(ledgers.size());
+    std::vector<int> committed(3'500);
+    size_t done = 0;
+    for (int round = 0; done < ledgers.size(); ++round) {
+      ASSERT_LT(round, 10'000) << done << " of 5 know that the run is done";
+      done = 0;
+      for (size_t i = 0; i < ledgers.size(); ++i) {
+        ASSERT_TRUE(ledgers[i]->Beat(Heartbeat{}).ok());
+        const Result<Ledger::Step> step = ledgers[i]->Next();
+        ASSERT_TRUE(step.ok());
+        if (const auto before = std::exchange(uploading[i], std::nullopt)) {
+          Commit(*ledgers[i], *before);
+          ++committed[static_cast<size_t>(before->unit)];
+        }
+        if (step->kind == Kind::kClaimed) uploading[i] = step->claimed;
+        if (step->kind == Kind::kDone) ++done;
+      }
+      clock_.now_ms += 1'000;
+    }
+    EXPECT_EQ(committed, std::vector<int>(3'500, 1));
+    for (auto& ledger : ledgers) EXPECT_EQ(ledger->finished_count(), 3'500);
+  }
+}
+
 TEST_F(LedgerTest, AnIdleWorkerAsksLessAndLess) {
   MakeRun(1);
   const auto holder = Join("holder");
   Claim(*holder);
   const auto idle = Join("idle");
   int64_t waited_ms = 0;
-  const int64_t begin = counted_.CallCount();
+  const int64_t begin = counted_->CallCount();
   while (waited_ms < kTtlMs / 2) {
     const Result<Ledger::Step> step = idle->Next();
     ASSERT_EQ(step->kind, Kind::kWait);
     EXPECT_LE(step->wait_ms, kTtlMs / 8 * 5 / 4);
     waited_ms += step->wait_ms;
   }
-  EXPECT_LE(counted_.CallCount() - begin, 60);
+  EXPECT_LE(counted_->CallCount() - begin, 60);
 }
 
 TEST_F(LedgerTest, AnIdleWorkerMakesTheUnitOfASilentOne) {
@@ -192,12 +229,12 @@ TEST_F(LedgerTest, AClaimWhoseEndCouldNotBeRecordedIsEndedLater) {
   MakeRun(1);
   const auto ledger = Join("me");
   const Ledger::Claimed claimed = Claim(*ledger);
-  counted_.AddFault({.first_call = counted_.CallCount() + 1, .call_count = 100});
+  counted_->AddFault({.first_call = counted_->CallCount() + 1, .call_count = 100});
   EXPECT_FALSE(ledger->EndClaim(claimed, LeaseEnd::kReleased, "why").ok());
   EXPECT_FALSE(ledger->Next().ok());
   while (!ledger->Next().ok()) {
   }
-  EXPECT_TRUE(store_.Stat(LeaseEndKey(0, 1, LeaseEnd::kReleased)).ok());
+  EXPECT_TRUE(store_->Stat(LeaseEndKey(0, 1, LeaseEnd::kReleased)).ok());
 }
 
 TEST_F(LedgerTest, APoisonedUnitIsSetAsideWithItsErrors) {
@@ -213,7 +250,7 @@ TEST_F(LedgerTest, APoisonedUnitIsSetAsideWithItsErrors) {
     ASSERT_TRUE(ledger->EndClaim(claimed, LeaseEnd::kFailed, "it burns").ok());
   }
   EXPECT_EQ(ledger->Next()->kind, Kind::kDone);
-  const Result<Quarantine> quarantine = ReadQuarantine(store_, 0);
+  const Result<Quarantine> quarantine = ReadQuarantine(*store_, 0);
   ASSERT_TRUE(quarantine.ok());
   EXPECT_EQ(quarantine->errors.size(), 4u);
   EXPECT_NE(quarantine->errors[0].find("it burns"), std::string::npos);
@@ -221,21 +258,21 @@ TEST_F(LedgerTest, APoisonedUnitIsSetAsideWithItsErrors) {
 
 TEST_F(LedgerTest, AClaimWhoseAnswerWasLostIsOurs) {
   MakeRun(2);
-  counted_.AddFault({.kind = FaultKind::kErrorAfter, .call = StoreCall::kCreateIfAbsent});
+  counted_->AddFault({.kind = FaultKind::kErrorAfter, .call = StoreCall::kCreateIfAbsent});
   const auto ledger = Join("me");
   EXPECT_EQ(Claim(*ledger).epoch, 1);
-  EXPECT_EQ(counted_.FaultCount(), 1);
+  EXPECT_EQ(counted_->FaultCount(), 1);
 }
 
 TEST_F(LedgerTest, ACommitWhoseAnswerWasLostIsOurs) {
   MakeRun(1);
   const auto ledger = Join("me");
   const Ledger::Claimed claimed = Claim(*ledger);
-  counted_.AddFault({.kind = FaultKind::kErrorAfter,
-                     .call = StoreCall::kCreateIfAbsent,
-                     .first_call = counted_.CallCount(StoreCall::kCreateIfAbsent) + 1});
+  counted_->AddFault({.kind = FaultKind::kErrorAfter,
+                      .call = StoreCall::kCreateIfAbsent,
+                      .first_call = counted_->CallCount(StoreCall::kCreateIfAbsent) + 1});
   EXPECT_EQ(Commit(*ledger, claimed), Ledger::CommitOutcome::kCommitted);
-  EXPECT_EQ(counted_.FaultCount(), 1);
+  EXPECT_EQ(counted_->FaultCount(), 1);
 }
 
 }  // namespace

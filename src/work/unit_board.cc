@@ -23,8 +23,6 @@ UnitBoard::UnitBoard(Options options)
       block_count_(BlockCount(options_.unit_count)),
       finished_(static_cast<size_t>(block_count_)),
       claimed_(finished_.size()),
-      marked_finished_(finished_.size()),
-      marked_claimed_(finished_.size()),
       finished_units_(finished_.size()) {
   THRESHER_CHECK(options_.unit_count > 0);
   THRESHER_CHECK(!options_.stream_count || *options_.stream_count > 0);
@@ -68,20 +66,24 @@ void UnitBoard::ObserveIndex(const std::vector<BlockMarkName>& marks, int64_t no
   for (const auto& [block, units, mark] : marks) {
     // A mark of a smaller size is of the time before the run was extended.
     if (block >= block_count_ || units != UnitsOf(block).count) continue;
-    const auto index = static_cast<size_t>(block);
-    if (mark == BlockMark::kClaimed) {
-      claimed_[index] = marked_claimed_[index] = true;
-      continue;
+    if (mark == BlockMark::kFinished) {
+      if (!IsFinished(block)) FinishBlock(block);
+    } else {
+      claimed_[static_cast<size_t>(block)] = true;
     }
-    marked_finished_[index] = true;
-    if (finished_[index]) continue;
-    finished_[index] = true;
-    ++finished_block_count_;
-    views_.erase(block);
   }
 }
 
+void UnitBoard::FinishBlock(int64_t block) {
+  THRESHER_CHECK(!IsFinished(block));
+  finished_[static_cast<size_t>(block)] = true;
+  ++finished_block_count_;
+  blocks_to_revisit_.erase(block);
+  views_.erase(block);
+}
+
 void UnitBoard::ObserveBlock(int64_t block, const BlockListing& listing, int64_t now_ms) {
+  if (IsFinished(block)) return;
   const SampleRange units = UnitsOf(block);
   BlockView& view = views_.try_emplace(block, units).first->second;
   view.Observe(listing, now_ms);
@@ -135,22 +137,15 @@ void UnitBoard::Settle(int64_t block) {
   if (!view) return;
   const auto index = static_cast<size_t>(block);
   finished_units_[index] = static_cast<int16_t>(view->finished_count());
+  // What the index says was known before: a mark that is due now is not there yet.
   if (view->finished_count() == view->units().count) {
-    finished_[index] = true;
-    ++finished_block_count_;
-    if (!marked_finished_[index]) {
-      marks_.push_back({.action = Action::kMark, .block = block, .mark = BlockMark::kFinished});
+    marks_.push_back({.action = Action::kMark, .block = block, .mark = BlockMark::kFinished});
+    FinishBlock(block);
+  } else if (!claimed_[index] && view->AllClaimed()) {
+    claimed_[index] = true;
+    if (block_count_ > 1) {
+      marks_.push_back({.action = Action::kMark, .block = block, .mark = BlockMark::kClaimed});
     }
-    marked_finished_[index] = true;
-    blocks_to_revisit_.erase(block);
-    views_.erase(block);
-    return;
-  }
-  if (claimed_[index] || !view->AllClaimed()) return;
-  claimed_[index] = true;
-  if (block_count_ > 1 && !marked_claimed_[index]) {
-    marks_.push_back({.action = Action::kMark, .block = block, .mark = BlockMark::kClaimed});
-    marked_claimed_[index] = true;
   }
 }
 

@@ -101,6 +101,7 @@ class UnitBoard {
   Choice Claim(const BlockView& view, int64_t unit) const;
   std::optional<int64_t> FirstOpen(const BlockView& view, SampleRange units) const;
   void Settle(int64_t block);
+  void FinishBlock(int64_t block);
   std::optional<Choice> PendingMark();
   std::optional<Choice> BlockLeftBehind();
   std::optional<Choice> FromOwnStream();
@@ -117,10 +118,8 @@ class UnitBoard {
   Options options_;
   Random random_;
   int64_t block_count_;
-  std::vector<bool> finished_;         // by block
-  std::vector<bool> claimed_;          // by block: nothing is unclaimed in it
-  std::vector<bool> marked_finished_;  // by block: the index says so
-  std::vector<bool> marked_claimed_;
+  std::vector<bool> finished_;           // by block
+  std::vector<bool> claimed_;            // by block: nothing is unclaimed in it
   std::vector<int16_t> finished_units_;  // by block, at least so many
   int64_t finished_block_count_ = 0;
   std::map<int64_t, BlockView> views_;     // by block

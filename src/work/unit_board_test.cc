@@ -188,6 +188,20 @@ TEST(UnitBoardTest, WhoeverCommitsTheLastUnitOfABlockSeesIt) {
   EXPECT_EQ(scene.index[1].mark, BlockMark::kFinished);
 }
 
+// The index tells of the end of a block that this worker was about to look at once more.
+TEST(UnitBoardTest, ABlockIsFinishedOnce) {
+  Scene scene(Of(2'000, 0, 2));
+  for (int64_t unit = 1; unit < 1000; ++unit) scene.Lease(unit, 1);
+  EXPECT_EQ(scene.Take(), 0);
+  for (int64_t unit = 0; unit < 1000; ++unit) scene.listings[0].committed.push_back(unit);
+  scene.board.ObserveOwnCommit(0);
+  scene.board.ObserveIndex({{0, 1000, BlockMark::kFinished}}, scene.now_ms);
+  scene.board.ObserveIndex({{0, 1000, BlockMark::kFinished}}, scene.now_ms);
+  scene.board.ObserveBlock(0, scene.listings[0], scene.now_ms);
+  EXPECT_EQ(scene.board.finished_count(), 1000);
+  EXPECT_EQ(scene.Take(), 1000) << "the other block is still to do";
+}
+
 TEST(UnitBoardTest, LooksAgainWhenItsViewProvesOld) {
   Scene scene(Of(100));
   EXPECT_EQ(scene.Take(), 0);
