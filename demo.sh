@@ -62,7 +62,7 @@ make_room() {
 # both at their defaults, 1 GB and 3 minutes.
 extract=("$thresher" extract
   --model .cache/models/smollm2-135m-instruct
-  --dataset .cache/data/arc-agi-1-training.jsonl --max-samples 64 --max-tokens 1024
+  --dataset .cache/data/arc-agi-1-training.jsonl --variants 1 --max-samples 64 --max-tokens 1024
   --hooks resid_post --layers all --dtype bf16
   --output "$run" --checkpoint-dir "$run/checkpoints"
   --shard-bytes 40MB --lease-ttl 6s --threads 1)

@@ -57,8 +57,7 @@ constexpr int64_t kBytesPerValue = 2;
 // A data set, its run, and what its shards look like.
 struct Workload {
   TemporaryFolder folder;
-  std::unique_ptr<Dataset> dataset;
-  std::unique_ptr<SampleReader> reader;
+  std::unique_ptr<SampleSet> samples;
   ShardFormat format;
   RunSpec spec;
   int64_t unit_tokens = 0;
@@ -93,11 +92,9 @@ std::unique_ptr<Workload> MakeWorkload(const WorkloadShape& shape) {
       file << "]}\n";
     }
   }
-  workload->dataset = std::make_unique<Dataset>(Dataset::Open(path).value());
-  SampleReaderOptions options;
-  options.vocabulary_size = 50;
-  workload->reader = std::make_unique<SampleReader>(
-      SampleReader::Create(workload->folder.path(), options).value());
+  workload->samples = std::make_unique<SampleSet>(
+      SampleSet::Open(path, workload->folder.path(), {.vocabulary_size = 50}).value());
+  const SampleSet& samples = *workload->samples;
   for (int64_t hook = 0; hook < shape.hook_count; ++hook) {
     workload->format.hooks.push_back(
         {"blocks." + std::to_string(hook) + ".hook_resid_post", shape.width});
@@ -105,9 +102,9 @@ std::unique_ptr<Workload> MakeWorkload(const WorkloadShape& shape) {
   workload->format.dtype = DType::kBf16;
   RunSpec& spec = workload->spec;
   spec.model = {"m", "Fake", shape.hook_count, shape.width, "c", "w"};
-  const int64_t samples = workload->dataset->record_count();
-  spec.dataset = {path, workload->dataset->FingerprintOfFirst(samples), samples};
-  spec.prompts = {workload->reader->fingerprint(), 2048, "truncate"};
+  spec.dataset = {path, samples.FingerprintOfFirst(samples.sample_count()).value(),
+                  samples.sample_count()};
+  spec.prompts = {samples.reader().fingerprint(), samples.reader().settings().ToMap()};
   for (const ShardHook& hook : workload->format.hooks) spec.capture.hooks.push_back(hook.name);
   spec.capture.dtype = "bf16";
   spec.capture.compute = "f32";
@@ -191,30 +188,22 @@ class PacedEngine : public Engine {
 
 // A store behind a link of fixed speed: shards take the time that the link needs and are then
 // forgotten but for their size; everything else is kept in memory.
-class LinkStore : public Store {
+class LinkStore : public MemoryStore {
  public:
   // `bytes_per_second` 0: without a limit.
   explicit LinkStore(double bytes_per_second) : bytes_per_second_(bytes_per_second) {}
 
-  std::string url() const override { return inner_.url(); }
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
-    if (!key.ends_with(".safetensors")) return inner_.Put(key, bytes);
+    if (!key.ends_with(".safetensors")) return MemoryStore::Put(key, bytes);
     if (bytes_per_second_ > 0) std::this_thread::sleep_until(Reserve(bytes.size()));
     std::lock_guard lock(mutex_);
     shard_bytes_[std::string(key)] = static_cast<int64_t>(bytes.size());
     return OkStatus();
   }
-  CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override {
-    return inner_.CreateIfAbsent(key, bytes);
-  }
-  Result<std::string> GetText(std::string_view key) override { return inner_.GetText(key); }
-  Status GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) override {
-    return inner_.GetRange(key, offset, out);
-  }
   Result<ObjectInfo> Stat(std::string_view key) override {
     std::lock_guard lock(mutex_);
     const auto found = shard_bytes_.find(std::string(key));
-    if (found == shard_bytes_.end()) return inner_.Stat(key);
+    if (found == shard_bytes_.end()) return MemoryStore::Stat(key);
     ObjectInfo info;
     info.key = key;
     info.bytes = found->second;
@@ -223,9 +212,8 @@ class LinkStore : public Store {
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,
                         int64_t limit) override {
     constexpr int64_t kPage = 1000;  // as clouds do
-    return inner_.List(prefix, start_after, std::min(limit, kPage));
+    return MemoryStore::List(prefix, start_after, std::min(limit, kPage));
   }
-  Status Delete(std::string_view key) override { return inner_.Delete(key); }
 
  private:
   // When so many bytes more will have gone over the link.
@@ -237,7 +225,6 @@ class LinkStore : public Store {
   }
 
   const double bytes_per_second_;
-  MemoryStore inner_;
   std::mutex mutex_;
   std::map<std::string, int64_t> shard_bytes_;  // guarded by mutex_
   TimePoint link_free_;                         // guarded by mutex_
@@ -247,8 +234,8 @@ class LinkStore : public Store {
 void RunWorker(const Workload& workload, Store& store, Engine& engine, Progress& progress,
                StopRequest& stop, int64_t arenas) {
   Clock& clock = Clock::Real();
-  const auto make_plan = [&](SampleRange samples) {
-    return PlanUnits(*workload.dataset, *workload.reader, samples, workload.unit_tokens);
+  const auto make_plan = [&](SampleRange range) {
+    return PlanUnits(*workload.samples, range, {.shard_bytes = workload.unit_tokens});
   };
   const Result<Run> run = CreateOrJoinRun(store, workload.spec, {.make_plan = make_plan});
   CheckOk(run.status());
@@ -260,8 +247,7 @@ void RunWorker(const Workload& workload, Store& store, Engine& engine, Progress&
                  .clock = clock,
                  .run = *run,
                  .ledger = ledger,
-                 .dataset = *workload.dataset,
-                 .reader = *workload.reader,
+                 .samples = *workload.samples,
                  .engine = engine,
                  .format = workload.format,
                  .heartbeat = heartbeat,

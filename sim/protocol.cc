@@ -1,6 +1,6 @@
 #include "sim/protocol.h"
 
-#include "sim/forwarding_store.h"
+#include "store/forwarding_store.h"
 
 namespace thresher::sim {
 std::unique_ptr<Store> Protocol::Wrap(Store& store) {

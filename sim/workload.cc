@@ -18,7 +18,7 @@ RunSpec SpecOf(const Workload& workload) {
                 .config_fingerprint = "fnv:1",
                 .weights_fingerprint = "fnv:2"};
   spec.dataset = {.path = "data", .fingerprint = "fnv:3", .sample_count = workload.sample_count};
-  spec.prompts = {.fingerprint = "fnv:4", .max_tokens = 16, .overlong = "truncate"};
+  spec.prompts.fingerprint = "fnv:4";
   spec.capture = {.hooks = {"resid_post.0"},
                   .dtype = "bf16",
                   .compute = "f32",

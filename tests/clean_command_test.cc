@@ -87,7 +87,11 @@ TEST_F(CleanCommandTest, AReopenedUnitIsMadeAgain) {
   ASSERT_GE(whole->units.size(), 2u);
   const std::string shard = Output() + "/" + whole->units[1].commit.shard;
   WriteFile(shard, "damaged");
-  EXPECT_EQ(Verify().exit_status, 1);
+  const ProcessResult damaged = Verify();
+  EXPECT_EQ(damaged.exit_status, 1);
+  EXPECT_THAT(damaged.out, HasSubstr("(" + whole->units[1].commit.shard + ")"));
+  EXPECT_THAT(damaged.out,
+              HasSubstr("thresher clean file://" + Output() + " --reopen 1, and start"));
 
   const ProcessResult reopened = Clean({"--reopen", "1"});
   EXPECT_EQ(reopened.exit_status, 0) << reopened.Describe();
@@ -103,7 +107,11 @@ TEST_F(CleanCommandTest, AReopenedUnitIsMadeAgain) {
 TEST_F(CleanCommandTest, WrongUsageIsToldApart) {
   EXPECT_EQ(Clean({"--older-than", "ages"}).exit_status, 2);
   EXPECT_EQ(Clean({"--delete", "--reopen", "1"}).exit_status, 2);
-  EXPECT_EQ(Clean({"--reopen", "one"}).exit_status, 2);
+  for (const char* units : {"one", "1,abc", "-1", "1.5", "99999999999999999999", "unit-000001"}) {
+    const ProcessResult refused = Clean({"--reopen", units});
+    EXPECT_EQ(refused.exit_status, 2) << refused.Describe();
+    EXPECT_THAT(refused.err, HasSubstr("--reopen: expected the numbers of units, such as 17,204"));
+  }
   EXPECT_EQ(Clean({"--reopen", "999999"}).exit_status, 1);
   const ProcessResult no_run = RunProcess(Thresher({"clean", folder_.path()}));
   EXPECT_EQ(no_run.exit_status, 1);

@@ -190,7 +190,7 @@ TEST_F(CliTest, FlagOverEnvironmentOverFile) {
   ASSERT_TRUE(content.ok()) << content.status().message();
   EXPECT_EQ(WorkerFolderName(), "tpu_21");
   EXPECT_EQ(content->run.spec.shard_bytes, 22'000);
-  EXPECT_EQ(content->run.spec.prompts.max_tokens, 23);
+  EXPECT_EQ(content->run.spec.prompts.settings.at("max_tokens"), "23");
 }
 
 TEST_F(CliTest, MistakesInSettingsNameTheirSource) {

@@ -55,6 +55,20 @@ TEST(DoctorCommandTest, AFolderThatCannotBeMadeSaysWhatToDo) {
   EXPECT_THAT(result.out, HasSubstr("a run would not work"));
 }
 
+// Port 9 is "discard", where nobody listens these days.
+TEST(DoctorCommandTest, AServerThatIsDownIsToldSoon) {
+  const std::string flags = " --store-endpoint http://127.0.0.1:9 --store-anonymous";
+  const ProcessResult result =
+      RunProcess(Thresher({"doctor", "gs://bucket/runs", "--store-endpoint", "http://127.0.0.1:9",
+                           "--store-anonymous"}));
+  EXPECT_EQ(result.exit_status, 1) << result.Describe();
+  EXPECT_THAT(result.out, HasSubstr("\u2717 reach                  no answer: "));
+  EXPECT_THAT(result.out, HasSubstr("a run would not work in gs://bucket/runs" + flags));
+  EXPECT_THAT(result.out, testing::Not(HasSubstr("delete")));
+  EXPECT_THAT(result.err, HasSubstr("... waiting for the first answer of gs://bucket/runs"));
+  EXPECT_LT(result.elapsed_ms, 60'000) << "the retry budget is two minutes a call";
+}
+
 TEST(DoctorCommandTest, WrongUsageIsToldApart) {
   for (const std::vector<std::string>& flags :
        std::vector<std::vector<std::string>>{{"--bytes", "much"},

@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
@@ -64,7 +65,12 @@ Status CheckSamples(const Commit& commit, const SampleRange& planned, const Tens
     return DataLoss(name + ": the commit's samples are not those of the plan");
   }
   std::multiset<int64_t> samples;
-  for (const int64_t index : tensors.at("sample_index").Integers()) samples.insert(index);
+  std::optional<int64_t> previous;
+  for (const int64_t index : tensors.at("sample_index").Integers()) {
+    // Sequences of one sample, which was split, stand together.
+    if (index != previous) samples.insert(index);
+    previous = index;
+  }
   for (const RejectedSample& rejected : commit.rejected) samples.insert(rejected.sample);
   for (int64_t index = planned.first; index < planned.end(); ++index) {
     if (samples.count(index) != 1) {
@@ -82,10 +88,14 @@ Status CheckSamples(const Commit& commit, const SampleRange& planned, const Tens
     return DataLoss(name + ": token count is not that of its commit");
   }
   for (size_t s = 0; s + 1 < offsets.size(); ++s) {
+    const bool all_are_stored = commit.token_count == commit.forward_token_count;
+    int64_t least = 0;
     for (int64_t t = offsets[s]; t < offsets[s + 1]; ++t) {
-      if (positions[static_cast<size_t>(t)] != t - offsets[s]) {
+      const int64_t position = positions[static_cast<size_t>(t)];
+      if (position < least || (all_are_stored && position != least)) {
         return DataLoss(name + ": positions do not count from 0 in each sequence");
       }
+      least = position + 1;
     }
   }
   return OkStatus();
@@ -171,15 +181,17 @@ std::map<int64_t, SampleContent> RunContent::Samples() const {
     const std::vector<int64_t> offsets = unit.tensors.at("sequence_offsets").Integers();
     const std::vector<int64_t> ids = unit.tensors.at("token_ids").Integers();
     for (size_t s = 0; s < index.size(); ++s) {
-      samples[index[s]].token_ids.assign(ids.begin() + offsets[s], ids.begin() + offsets[s + 1]);
+      std::vector<int64_t>& token_ids = samples[index[s]].token_ids;
+      token_ids.insert(token_ids.end(), ids.begin() + offsets[s], ids.begin() + offsets[s + 1]);
     }
     for (const std::string& hook : run.spec.capture.hooks) {
       const TensorContent& tensor = unit.tensors.at(hook);
       const std::vector<float> values = tensor.Floats();
       const int64_t width = tensor.shape.at(1);
       for (size_t s = 0; s < index.size(); ++s) {
-        samples[index[s]].hooks[hook].assign(values.begin() + offsets[s] * width,
-                                             values.begin() + offsets[s + 1] * width);
+        std::vector<float>& rows = samples[index[s]].hooks[hook];
+        rows.insert(rows.end(), values.begin() + offsets[s] * width,
+                    values.begin() + offsets[s + 1] * width);
       }
     }
   }

@@ -35,7 +35,8 @@ struct UnitContent {
   TensorFile tensors;
 };
 
-// One stored sample: [tokens] ids and, for each hook point, [tokens, width] values in f32.
+// One stored sample, sequence after sequence: [tokens] ids of the tokens whose rows are stored and,
+// for each hook point, [tokens, width] values in f32.
 struct SampleContent {
   std::vector<int64_t> token_ids;
   std::map<std::string, std::vector<float>> hooks;

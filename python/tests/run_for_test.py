@@ -31,9 +31,11 @@ def with_header(header, data):
 class Unit:
     """What goes into one shard. `rows` is {hook: bytes of the stored elements, [tokens, width]}."""
 
-    def __init__(self, unit, samples, rows, scales=None, rejected=()):
+    def __init__(self, unit, samples, rows, scales=None, rejected=(), positions=None, forward=None):
         self.unit = unit
-        self.samples = samples  # [(sample index, [token id, ..])]
+        self.samples = samples  # of each sequence, [(sample index, [token id, ..])]
+        self.positions = positions  # of all rows; None: from 0 in each sequence
+        self.forward = forward  # tokens that the model read; None: as a record of old, without it
         self.rows = rows
         self.scales = scales or {}  # {hook: [scale, ..]}
         self.rejected = list(rejected)  # [(sample index, reason)]
@@ -50,7 +52,9 @@ class Unit:
         tokens = len(self.token_ids)
         lengths = [len(token_ids) for _, token_ids in self.samples]
         offsets = [sum(lengths[:i]) for i in range(len(lengths) + 1)]
-        positions = [position for length in lengths for position in range(length)]
+        positions = self.positions
+        if positions is None:
+            positions = [position for length in lengths for position in range(length)]
         tensors = [(hook, dtype, [tokens, width], data) for hook, data in self.rows.items()]
         tensors += [
             (hook + ".scale", "F32", [tokens], struct.pack(f"<{tokens}f", *scale))
@@ -74,10 +78,12 @@ class Unit:
         return safetensors_bytes(tensors, metadata)
 
     def commit(self, file_bytes):
-        return {
+        forward = {} if self.forward is None else {"forward_token_count": self.forward}
+        return forward | {
             "format_version": 1,
             "run": FINGERPRINT,
             "unit": self.unit,
+            "sample_count": len({index for index, _ in self.samples}) + len(self.rejected),
             "sequence_count": len(self.samples),
             "token_count": len(self.token_ids),
             "shard": self.shard,

@@ -109,6 +109,30 @@ class RunTest(RunTestCase):
         self.assertEqual(list(run.rows(HOOKS[0])), [])
         self.assertEqual(next(run.shards())[HOOKS[0]].shape, (0, WIDTH))
 
+    def test_selected_rows_have_their_positions(self):
+        # Sample 3 was split into three sequences, of which the second has no stored row.
+        samples = [(3, [7, 8]), (3, []), (3, [9]), (4, [5])]
+        values = {hook: pack("f", range(4 * WIDTH)) for hook in HOOKS}
+        unit = Unit(0, samples, values, rejected=[(5, "bad")], positions=[1, 4, 0, 6], forward=30)
+        run = thresher.open_run(write_f32_run(self.folder, [unit]))
+        self.assertEqual((len(run), run.sample_count), (4, 2))
+        self.assertEqual((run.token_count, run.forward_token_count), (4, 30))
+        self.assertIn("2 samples, 4 tokens", repr(run))
+        seen = list(run.rows(HOOKS[0]))
+        self.assertEqual([sample for sample, _, _ in seen], [3, 3, 3, 4])
+        self.assertEqual([sequence.part for sequence in seen], [0, 1, 2, 0])
+        self.assertEqual([s.positions.tolist() for s in seen], [[1, 4], [], [0], [6]])
+        self.assertEqual([s.token_ids.tolist() for s in seen], [[7, 8], [], [9], [5]])
+        self.assertEqual([s.rows[:, 0].tolist() for s in seen], [[0, 3], [], [6], [9]])
+        self.assertTrue(all(len(sequence) == 3 for sequence in seen))
+
+    def test_all_tokens_have_positions_from_0(self):
+        run = thresher.open_run(write_f32_run(self.folder, f32_units(1)))
+        seen = list(run.rows(HOOKS[0]))
+        self.assertEqual([s.positions.tolist() for s in seen], [[0, 1, 2], [0, 1]])
+        self.assertEqual([s.part for s in seen], [0, 0])
+        self.assertEqual(run.forward_token_count, run.token_count)
+
     def test_file_url(self):
         write_f32_run(self.folder, f32_units(1))
         self.assertEqual(len(thresher.open_run(f"file://{self.folder}")), 2)
@@ -251,6 +275,8 @@ class DamageTest(RunTestCase):
             ({"run": "xxh3:0"}, "belongs to another run"),
             ({"token_count": -1}, "field 'token_count'"),
             ({"token_count": True}, "field 'token_count'"),
+            ({"sample_count": None}, "field 'sample_count'"),
+            ({"forward_token_count": "x"}, "field 'forward_token_count'"),
             ({"rejected": [3]}, "field 'sample'"),
             ({"shard": "../secret.safetensors"}, "not the name of a shard"),
             ({"shard": "/etc/passwd"}, "not the name of a shard"),

@@ -7,6 +7,6 @@
 """
 
 from thresher.errors import ReadError
-from thresher.reader import Run, Shard, open_run
+from thresher.reader import Run, Shard, StoredSequence, open_run
 
-__all__ = ["ReadError", "Run", "Shard", "open_run"]
+__all__ = ["ReadError", "Run", "Shard", "StoredSequence", "open_run"]

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import typing
 
 import numpy as np
 
@@ -26,6 +27,26 @@ def open_run(location):
             raise ReadError(f"{location}: only local folders can be read; copy the run first")
         location = location[len("file://") :]
     return Run(pathlib.Path(location))
+
+
+class _SequenceFields(typing.NamedTuple):
+    sample_index: int
+    token_ids: np.ndarray
+    rows: np.ndarray
+
+
+class StoredSequence(_SequenceFields):
+    """What rows() yields: a tuple (sample_index, token_ids, rows), and beside it
+
+    positions  int32 [tokens]: the position of each stored token inside its sequence
+    part       which sequence of its sample it is; 0 unless samples were split
+    """
+
+    def __new__(cls, sample_index, token_ids, rows, positions, part):
+        self = super().__new__(cls, sample_index, token_ids, rows)
+        self.positions = positions
+        self.part = part
+        return self
 
 
 class Run:
@@ -66,19 +87,35 @@ class Run:
         }
 
     def __len__(self):
-        """Samples stored so far: how many times rows() yields."""
+        """Sequences stored so far: how many times rows() yields.
+
+        As many as sample_count, unless samples were split into several sequences.
+        """
         return sum(commit["sequence_count"] for commit in self.commits)
 
     def __repr__(self):
         return (
-            f"<thresher.Run {str(self.folder)!r}: {len(self)} samples, {self.token_count} tokens, "
+            f"<thresher.Run {str(self.folder)!r}: {self.sample_count} samples, "
+            f"{self.token_count} tokens, "
             f"{len(self.hooks)} hook points, {len(self.commits)} of {self.unit_count} units>"
         )
 
     @property
+    def sample_count(self):
+        """Samples stored so far."""
+        return sum(commit["sample_count"] - len(commit["rejected"]) for commit in self.commits)
+
+    @property
     def token_count(self):
-        """Tokens stored so far."""
+        """Tokens whose rows are stored so far."""
         return sum(commit["token_count"] for commit in self.commits)
+
+    @property
+    def forward_token_count(self):
+        """Tokens that the model read for them: more than token_count if the run selects tokens."""
+        return sum(
+            commit.get("forward_token_count", commit["token_count"]) for commit in self.commits
+        )
 
     @property
     def is_complete(self):
@@ -91,10 +128,13 @@ class Run:
             yield Shard(self, commit)
 
     def rows(self, hook, raw=False):
-        """Yields (sample_index, token_ids, rows) for each stored sample, in ascending order.
+        """Yields (sample_index, token_ids, rows) for each sequence, in ascending order of samples.
 
-        token_ids is int32 [tokens]; rows is float32 [tokens, width], or with `raw` the stored
-        elements. Raises KeyError if the run has no such hook point.
+        A sample is one sequence, unless it was split. `tokens` are those whose rows are stored:
+        all, unless the run selects some; a sequence may have none. token_ids is int32 [tokens];
+        rows is float32 [tokens, width], or with `raw` the stored elements. What is yielded has
+        `.positions`, int32 [tokens], and `.part` too: see StoredSequence. Raises KeyError if the
+        run has no such hook point.
         """
         self._check_hook(hook)
         for shard in self.shards():
@@ -124,8 +164,11 @@ class Run:
 
     def _read_commit(self, path, unit):
         commit = _read_json(path)
-        for key in ("unit", "bytes", "sequence_count", "token_count"):
+        for key in ("unit", "bytes", "sample_count", "sequence_count", "token_count"):
             _field(commit, key, int, path)
+        # Records from before tokens could be selected lack it.
+        if "forward_token_count" in commit:
+            _field(commit, "forward_token_count", int, path)
         for sample in _field(commit, "rejected", list, path):
             _field(sample, "sample", int, path)
             _field(sample, "reason", str, path)
@@ -144,10 +187,11 @@ class Shard:
 
     commit            the unit's commit record
     path              the file
-    token_ids         int32 [tokens]
-    positions         int32 [tokens], from 0 in each sequence
+    token_ids         int32 [tokens]: those whose rows are stored
+    positions         int32 [tokens]: position inside the sequence, rising from 0 if all are stored
     sequence_offsets  int64 [sequences + 1]: sequence s is rows offsets[s] to offsets[s + 1]
-    sample_index      int64 [sequences]: the sample that each sequence is
+    sample_index      int64 [sequences]: the sample of each sequence; neighbours of a split sample
+                      are equal
     sample_keys       list of str [sequences]: "task_id" or "id" of the sample's record, or ""
     """
 
@@ -197,10 +241,19 @@ class Shard:
 
     def rows(self, hook, raw=False):
         """Yields (sample_index, token_ids, rows) for each sequence; see Run.rows."""
+        previous, part = None, 0
         for sequence, sample in enumerate(self.sample_index.tolist()):
+            part = part + 1 if sample == previous else 0
+            previous = sample
             begin, end = self.sequence_offsets[sequence : sequence + 2].tolist()
-            part = slice(begin, end)
-            yield sample, self.token_ids[part], self._rows(hook, part, raw)
+            span = slice(begin, end)
+            yield StoredSequence(
+                sample,
+                self.token_ids[span],
+                self._rows(hook, span, raw),
+                self.positions[span],
+                part,
+            )
 
     def _rows(self, hook, part, raw):
         self.run._check_hook(hook)

@@ -14,6 +14,7 @@ pub const TOO_SHORT: i32 = 7;
 pub const TOO_LONG: i32 = 8;
 pub const REJECTED: i32 = 9;
 pub const NO_CREDENTIALS: i32 = 10;
+pub const DAMAGED: i32 = 11;
 
 /// Why a function gives no value: one of the outcomes above and a text for people.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ pub unsafe fn guarded<T>(
     }
 }
 
-fn panic_message(payload: &(dyn Any + Send)) -> String {
+pub fn panic_message(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&str>() {
         (*text).to_owned()
     } else if let Some(text) = payload.downcast_ref::<String>() {
@@ -156,6 +157,13 @@ pub unsafe extern "C" fn thresher_bytes_free(bytes: Array<u8>) {
 #[no_mangle]
 pub unsafe extern "C" fn thresher_ids_free(ids: Array<u32>) {
     ids.release();
+}
+
+/// # Safety
+/// `offsets` must come from this library and be freed once.
+#[no_mangle]
+pub unsafe extern "C" fn thresher_offsets_free(offsets: Array<u64>) {
+    offsets.release();
 }
 
 /// The number of bytes before the first one that is not valid UTF-8; `length` if there is none.

@@ -1,14 +1,13 @@
-//! Chat templates: Jinja in the environment that Hugging Face gives them.
+//! Chat templates, rendered as Hugging Face does.
 
 use std::ffi::CString;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Serde, Value};
+use minijinja::value::{Serde, Value};
 use minijinja::{context, Environment, Error, ErrorKind};
 use serde_json::{Map, Value as Json};
 
 use crate::abi::{free_handle, guarded, text_of, Array};
-use crate::python_json::{dump, DumpOptions};
+use crate::jinja::{describe, environment};
 
 const TEMPLATE_NAME: &str = "chat_template";
 
@@ -21,17 +20,7 @@ impl ChatTemplate {
     fn new(source: &str, special_tokens: &str, now_unix_seconds: i64) -> Result<Self, String> {
         let special_tokens: Map<String, Json> =
             serde_json::from_str(special_tokens).map_err(|error| error.to_string())?;
-        let syntax = SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()
-            .map_err(|error| describe(&error))?;
-        let mut environment = Environment::new();
-        environment.set_syntax(syntax);
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_filter("tojson", tojson);
-        environment.add_function("raise_exception", raise_exception);
+        let mut environment = environment().map_err(|error| describe(&error))?;
         environment.add_function("strftime_now", move |format: String| {
             strftime(now_unix_seconds, format)
         });
@@ -64,10 +53,6 @@ impl ChatTemplate {
     }
 }
 
-fn raise_exception(message: String) -> Result<String, Error> {
-    Err(Error::new(ErrorKind::InvalidOperation, message))
-}
-
 /// C's strftime, as in Python, in UTC.
 fn strftime(unix_seconds: i64, format: String) -> Result<String, Error> {
     let invalid = |message: &str| Error::new(ErrorKind::InvalidOperation, message.to_owned());
@@ -91,29 +76,6 @@ fn strftime(unix_seconds: i64, format: String) -> Result<String, Error> {
     }
     String::from_utf8(buffer[..length - 1].to_vec())
         .map_err(|_| invalid("strftime_now: the result is not UTF-8"))
-}
-
-fn tojson(value: &Value, arguments: Kwargs) -> Result<Value, Error> {
-    let options = DumpOptions {
-        indent: arguments.get::<Option<usize>>("indent")?,
-        ensure_ascii: arguments
-            .get::<Option<bool>>("ensure_ascii")?
-            .unwrap_or(false),
-    };
-    arguments.assert_all_used()?;
-    Ok(Value::from(dump(value, options)?))
-}
-
-/// The error and what caused it, as one sentence.
-fn describe(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// # Safety

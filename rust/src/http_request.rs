@@ -1,10 +1,14 @@
-//! Single small requests, such as those to the metadata servers of clouds.
+//! Single requests with answers of bounded size: to the metadata servers of clouds, to hubs of models.
 
 use std::time::Duration;
 
 use crate::abi::{guarded, text_of, Array, Failure, INVALID, TOO_LONG, UNAVAILABLE};
 use crate::http_client::{block_on, causes, is_local_host, local_client, public_client};
 
+/// A server that sends nothing for so long, before an answer or in its middle, is given up.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `body`: the answer's headers, each as "name: value\n", an empty line and then the body itself.
 #[repr(C)]
 pub struct HttpResponse {
     status: i64,
@@ -65,20 +69,41 @@ async fn exchange(
     body_limit: usize,
 ) -> Result<HttpResponse, Failure> {
     let lost = |error: reqwest::Error| Failure::new(UNAVAILABLE, causes(&error.without_url()));
-    let mut response = client.execute(request).await.map_err(lost)?;
+    let stalled = |_| {
+        let seconds = STALL_TIMEOUT.as_secs();
+        Failure::new(UNAVAILABLE, format!("nothing came for {seconds} s"))
+    };
+    let mut response = tokio::time::timeout(STALL_TIMEOUT, client.execute(request))
+        .await
+        .map_err(stalled)?
+        .map_err(lost)?;
     let status = i64::from(response.status().as_u16());
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(lost)? {
-        if body.len() + chunk.len() > body_limit {
+    let mut answer = Vec::new();
+    for (name, value) in response.headers() {
+        answer.extend_from_slice(name.as_str().as_bytes());
+        answer.extend_from_slice(b": ");
+        answer.extend_from_slice(value.as_bytes());
+        answer.push(b'\n');
+    }
+    answer.push(b'\n');
+    let head_length = answer.len();
+    let announced = response.content_length().unwrap_or_default() as usize;
+    answer.reserve_exact(announced.min(body_limit));
+    while let Some(chunk) = tokio::time::timeout(STALL_TIMEOUT, response.chunk())
+        .await
+        .map_err(stalled)?
+        .map_err(lost)?
+    {
+        if answer.len() - head_length + chunk.len() > body_limit {
             return Err(Failure::new(
                 TOO_LONG,
                 format!("the answer has more than {body_limit} bytes"),
             ));
         }
-        body.extend_from_slice(&chunk);
+        answer.extend_from_slice(&chunk);
     }
     Ok(HttpResponse {
         status,
-        body: body.into(),
+        body: answer.into(),
     })
 }

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/check.h"
@@ -31,6 +33,8 @@ struct ArcGrid {
 struct ArcPair {
   ArcGrid input;
   std::optional<ArcGrid> output;
+
+  bool operator==(const ArcPair&) const = default;
 };
 
 // A task of the Abstraction and Reasoning Corpus: at least one pair of each kind; every training
@@ -38,6 +42,8 @@ struct ArcPair {
 struct ArcTask {
   std::vector<ArcPair> train;
   std::vector<ArcPair> test;
+
+  bool operator==(const ArcTask&) const = default;
 };
 
 // Reads {"train": [{"input": grid, "output": grid}, ..], "test": [{"input": grid, "output"?: grid},
@@ -45,6 +51,16 @@ struct ArcTask {
 // kInvalidArgument names the place: "train[2].input row 3: expected 10 cells as in row 1, found 9"
 // (pairs counted from 0 as in JSON paths, rows and cells from 1).
 Result<ArcTask> ParseArcTask(const nlohmann::json& record);
+
+// Reads a list of pairs [input grid, output grid]: the last one is the test, those before it are
+// for training. The layout comes from array libraries and Parquet columns, whose cells may be
+// floating-point numbers: whole ones (4.0) are taken. `name` is what messages call the list:
+// "examples[2][0] row 3: expected 5 cells as in row 1, found 4" (pairs and their grids counted from
+// 0, rows and cells from 1). kInvalidArgument.
+Result<ArcTask> ParseArcPairs(const nlohmann::json& examples, std::string_view name = "examples");
+
+// The task in the layout that ParseArcTask reads, on one line without spaces.
+std::string ArcTaskJson(const ArcTask& task);
 
 }  // namespace thresher
 

@@ -24,6 +24,14 @@ uint64_t Random::Below(uint64_t bound) {
 
 double Random::Uniform() { return static_cast<double>(Next() >> 11) * 0x1.0p-53; }
 
+uint64_t SeedOf(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char character : text) {
+    hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3ULL;
+  }
+  return hash;
+}
+
 std::string RandomSessionId() {
   uint64_t value = 0;
   THRESHER_CHECK(getrandom(&value, sizeof(value), 0) == static_cast<ssize_t>(sizeof(value)));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace thresher {
 
@@ -23,6 +24,10 @@ class Random {
  private:
   uint64_t state_;
 };
+
+// A seed from a text, the same on every machine: FNV-1a of its bytes, 64 bits wide (Fowler, Noll,
+// Vo 1991; RFC 9923). Nearby texts have seeds that are alike: draw from Random, not from the seed.
+uint64_t SeedOf(std::string_view text);
 
 // 16 lower-case hexadecimal digits from the operating system's generator: a session id.
 std::string RandomSessionId();

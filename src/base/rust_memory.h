@@ -64,6 +64,7 @@ inline Code RustCode(int32_t outcome) {
       return Code::kUnavailable;
     case THRESHER_TOO_SHORT:
     case THRESHER_TOO_LONG:
+    case THRESHER_DAMAGED:
       return Code::kDataLoss;
     case THRESHER_REFUSED:
     case THRESHER_REJECTED:

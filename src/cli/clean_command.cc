@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -11,7 +13,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/run_folder.h"
-#include "cli/store_settings.h"
+#include "cli/store_command.h"
 #include "doctor/cleaning.h"
 
 namespace thresher {
@@ -37,7 +39,7 @@ struct CleanSettings {
   std::string url;
   bool remove = false;
   std::string older_than = "1h";
-  std::vector<int64_t> reopen;
+  std::vector<std::string> reopen;
   bool json = false;
 };
 
@@ -82,47 +84,67 @@ void PrintJson(const CleanReport& report, bool removed) {
   std::printf("%s\n", json.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
-Status Reopen(Store& store, const Run& run, const CleanSettings& settings) {
+// What is to be done, checked.
+struct CleanPlan {
+  CleanOptions options;
+  std::vector<int64_t> reopen;
+};
+
+Status Reopen(Store& store, const Run& run, const std::vector<int64_t>& units, bool as_json) {
   Json reopened = Json::array();
-  for (const int64_t unit : settings.reopen) {
+  for (const int64_t unit : units) {
     RETURN_IF_ERROR(ReopenUnit(store, run, unit));
     reopened.push_back(unit);
-    if (!settings.json) {
+    if (!as_json) {
       std::printf("unit %lld is open again\n", static_cast<long long>(unit));
       std::fflush(stdout);
     }
   }
-  if (settings.json) std::printf("%s\n", Json{{"reopened", reopened}}.dump(1).c_str());
+  if (as_json) std::printf("%s\n", Json{{"reopened", reopened}}.dump(1).c_str());
   return OkStatus();
 }
 
 Result<int> Clean(const CleanSettings& settings, const StoreOptions& store_options,
-                  const CleanOptions& options) {
+                  const CleanPlan& plan) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenRunFolder(settings.url, store_options));
   ASSIGN_OR_RETURN(const Run run, LoadRun(*store));
-  if (!settings.reopen.empty()) {
-    RETURN_IF_ERROR(Reopen(*store, run, settings));
+  if (!plan.reopen.empty()) {
+    RETURN_IF_ERROR(Reopen(*store, run, plan.reopen, settings.json));
     return static_cast<int>(kExitComplete);
   }
-  ASSIGN_OR_RETURN(const CleanReport report, CleanRun(*store, run, options));
+  ASSIGN_OR_RETURN(const CleanReport report, CleanRun(*store, run, plan.options));
   if (settings.json) {
-    PrintJson(report, options.remove);
+    PrintJson(report, plan.options.remove);
   } else {
-    Print(report, options.remove);
+    Print(report, plan.options.remove);
   }
   return static_cast<int>(report.problems.empty() ? kExitComplete : kExitError);
 }
 
-Result<CleanOptions> CheckCleanSettings(const CleanSettings& settings) {
-  CleanOptions options;
-  options.remove = settings.remove;
+Result<int64_t> ParseUnit(const std::string& text) {
+  int64_t unit = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), unit);
+  if (error == std::errc() && end == text.data() + text.size() && unit >= 0) return unit;
+  return InvalidArgument(fmt::format(
+      "--reopen: expected the numbers of units, such as 17,204, as \"thresher verify\" and "
+      "\"thresher status\" name them, found '{}'",
+      text));
+}
+
+Result<CleanPlan> CheckCleanSettings(const CleanSettings& settings) {
+  CleanPlan plan;
+  plan.options.remove = settings.remove;
   const Result<int64_t> older_than_ms = ParseDurationMs(settings.older_than);
   if (!older_than_ms.ok()) return older_than_ms.status().WithContext("--older-than");
-  options.older_than_ms = *older_than_ms;
+  plan.options.older_than_ms = *older_than_ms;
+  for (const std::string& text : settings.reopen) {
+    ASSIGN_OR_RETURN(const int64_t unit, ParseUnit(text));
+    plan.reopen.push_back(unit);
+  }
   if (settings.remove && !settings.reopen.empty()) {
     return InvalidArgument("--delete and --reopen: give one at a time");
   }
-  return options;
+  return plan;
 }
 
 }  // namespace
@@ -136,23 +158,14 @@ void AddCleanCommand(CLI::App& app, int& exit_status) {
   command->add_option("--older-than", settings->older_than,
                       "Touch nothing that was written later than so long ago [1h]");
   command->add_option("--reopen", settings->reopen, "Units whose commits are to be removed: 17,204")
-      ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
+      ->delimiter(',');
   command->add_flag("--json", settings->json, "One JSON object on the standard output");
-  auto store_flags = std::make_shared<StoreFlags>(*command);
-  command->footer(kExamples + std::string("\n\n") + kStoreAddresses);
-  command->callback([settings, store_flags, &exit_status] {
-    const Result<StoreOptions> store_options = store_flags->Options();
-    const Result<CleanOptions> options = store_options.ok()
-                                             ? CheckCleanSettings(*settings)
-                                             : Result<CleanOptions>(store_options.status());
-    if (!options.ok()) {
-      exit_status = ReportUsageError(options.status());
-      return;
-    }
-    const Result<int> status = Clean(*settings, *store_options, *options);
-    exit_status = status.ok() ? *status : ReportError(status.status());
-  });
+  FinishStoreCommand(*command, kExamples, exit_status,
+                     [settings](const StoreOptions& store_options) -> Result<int> {
+                       const Result<CleanPlan> plan = CheckCleanSettings(*settings);
+                       if (!plan.ok()) return ReportUsageError(plan.status());
+                       return Clean(*settings, store_options, *plan);
+                     });
 }
 
 }  // namespace thresher

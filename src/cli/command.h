@@ -18,12 +18,17 @@ enum ExitStatus : int {
 
 // Each command adds itself to `app` and, when it was chosen, leaves its exit status in
 // `exit_status`. One file per command.
+void AddPlanCommand(CLI::App& app, int& exit_status);
 void AddExtractCommand(CLI::App& app, int& exit_status);
 void AddStatusCommand(CLI::App& app, int& exit_status);
 void AddVerifyCommand(CLI::App& app, int& exit_status);
 void AddInspectCommand(CLI::App& app, int& exit_status);
 void AddDoctorCommand(CLI::App& app, int& exit_status);
 void AddCleanCommand(CLI::App& app, int& exit_status);
+void AddConvertCommand(CLI::App& app, int& exit_status);
+void AddStreamsCommand(CLI::App& app, int& exit_status);
+void AddPromptsCommand(CLI::App& app, int& exit_status);
+void AddConfigCommand(CLI::App& app, int& exit_status);
 
 // Prints "thresher: MESSAGE" on the standard error stream; the exit status for the code.
 int ReportError(const Status& status);

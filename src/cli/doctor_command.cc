@@ -1,17 +1,24 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+#include <thread>
 
 #include "base/byte_size.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/stop_signals.h"
-#include "cli/store_settings.h"
+#include "cli/store_command.h"
 #include "doctor/doctor.h"
 
 namespace thresher {
@@ -47,35 +54,47 @@ std::string OneLine(std::string text) {
   return text;
 }
 
-// Lines as they are known, and what is being done now while it takes long. Not thread-safe.
+// Lines as they are known, and what is being done now while it takes long. `Show` from one thread;
+// one of its own speaks up after a silence.
 class DoctorDisplay {
  public:
-  explicit DoctorDisplay(Clock& clock, bool json)
+  DoctorDisplay(Clock& clock, bool json)
       : clock_(clock),
         json_(json),
         is_terminal_(isatty(STDERR_FILENO) == 1),
-        begin_ms_(clock.MonotonicMs()) {}
+        begin_ms_(clock.MonotonicMs()),
+        watcher_([this] { Watch(); }) {}
+
+  ~DoctorDisplay() {
+    {
+      std::lock_guard lock(mutex_);
+      is_over_ = true;
+    }
+    wake_up_.notify_all();
+    watcher_.join();
+    ClearStep();
+  }
+  DoctorDisplay(const DoctorDisplay&) = delete;
+  DoctorDisplay& operator=(const DoctorDisplay&) = delete;
 
   void Show(std::string_view step) {
     constexpr int64_t kFirstMs = 2'000;
-    if (!is_terminal_ || clock_.MonotonicMs() - begin_ms_ < kFirstMs) return;
-    ClearStep();
-    std::fprintf(stderr, "... %s", std::string(step).c_str());
-    std::fflush(stderr);
-    step_is_shown_ = true;
+    std::lock_guard lock(mutex_);
+    step_ = step;
+    ++changes_;
+    if (is_terminal_ && clock_.MonotonicMs() - begin_ms_ >= kFirstMs) ShowStep();
+    wake_up_.notify_all();
   }
 
   void Show(const DoctorLine& line) {
+    std::lock_guard lock(mutex_);
     ClearStep();
+    ++changes_;
+    wake_up_.notify_all();
     if (json_) return;
     std::printf("%s %-22s %s\n", Mark(line.verdict), line.name.c_str(), OneLine(line.text).c_str());
     if (!line.advice.empty()) std::printf("  %-22s -> %s\n", "", line.advice.c_str());
     std::fflush(stdout);
-  }
-
-  void ClearStep() {
-    if (step_is_shown_) std::fputs("\r\033[K", stderr);
-    step_is_shown_ = false;
   }
 
  private:
@@ -90,11 +109,42 @@ class DoctorDisplay {
     }
   }
 
+  void Watch() {
+    constexpr std::chrono::seconds kSilence{3};
+    std::unique_lock lock(mutex_);
+    while (!is_over_) {
+      const int64_t seen = changes_;
+      const auto has_changed = [&] { return is_over_ || changes_ != seen; };
+      if (wake_up_.wait_for(lock, kSilence, has_changed)) continue;
+      if (!step_is_shown_ && !step_.empty()) ShowStep();
+      wake_up_.wait(lock, has_changed);
+    }
+  }
+
+  // On a terminal the next line takes its place.
+  void ShowStep() {
+    ClearStep();
+    std::fprintf(stderr, is_terminal_ ? "... %s" : "... %s\n", step_.c_str());
+    std::fflush(stderr);
+    step_is_shown_ = is_terminal_;
+  }
+
+  void ClearStep() {
+    if (step_is_shown_) std::fputs("\r\033[K", stderr);
+    step_is_shown_ = false;
+  }
+
   Clock& clock_;
   const bool json_;
   const bool is_terminal_;
   const int64_t begin_ms_;
-  bool step_is_shown_ = false;
+  std::mutex mutex_;
+  std::condition_variable wake_up_;
+  std::string step_;            // guarded by mutex_, as all below
+  int64_t changes_ = 0;         // of step and lines
+  bool step_is_shown_ = false;  // on a terminal
+  bool is_over_ = false;
+  std::thread watcher_;  // last: it uses the rest
 };
 
 void PrintMeasurements(const DoctorReport& report) {
@@ -115,13 +165,14 @@ void PrintMeasurements(const DoctorReport& report) {
   }
 }
 
-void PrintVerdict(const DoctorReport& report) {
+void PrintVerdict(const DoctorReport& report, const std::string& store_arguments) {
   if (report.was_stopped) {
     std::printf("\ninterrupted; what was written is removed\n");
   } else if (report.ok()) {
-    std::printf("\na run would work in %s\n", report.url.c_str());
+    std::printf("\na run would work in %s\n", store_arguments.c_str());
   } else {
-    std::printf("\na run would not work in %s: mend what is marked above\n", report.url.c_str());
+    std::printf("\na run would not work in %s: mend what is marked above\n",
+                store_arguments.c_str());
   }
 }
 
@@ -178,25 +229,31 @@ Result<int> Examine(const DoctorSettings& settings, const StoreOptions& store_op
   StoreOptions one_stream = store_options;
   one_stream.part_bytes = 0;
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> single_stream, OpenStore(settings.url, one_stream));
+  constexpr int64_t kFirstContactMs = 5'000;
+  StoreOptions soon = store_options;
+  soon.retry_budget_ms = std::min(soon.retry_budget_ms, kFirstContactMs);
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> impatient, OpenStore(settings.url, soon));
+  // Stores in memory would share nothing.
+  const bool is_private = settings.url == "memory:";
+  const StoresToExamine stores{*store, is_private ? *store : *single_stream,
+                               is_private ? *store : *impatient};
   // Time to remove what was written, after an interrupt.
   constexpr int64_t kCleanUpMs = 60'000;
   static StopRequest stop;
   StopOnSignals(stop, kCleanUpMs);
-  DoctorDisplay display(Clock::Real(), settings.json);
   options.stop = [] { return stop.requested(); };
-  options.on_line = [&](const DoctorLine& line) { display.Show(line); };
-  options.on_step = [&](std::string_view step) { display.Show(step); };
-  // Two stores in memory would share nothing.
-  const bool is_private = settings.url == "memory:";
-  const DoctorReport report =
-      ExamineStore(*store, is_private ? *store : *single_stream, Clock::Real(), options);
-  display.ClearStep();
+  const DoctorReport report = [&] {
+    DoctorDisplay display(Clock::Real(), settings.json);
+    options.on_line = [&](const DoctorLine& line) { display.Show(line); };
+    options.on_step = [&](std::string_view step) { display.Show(step); };
+    return ExamineStore(stores, Clock::Real(), options);
+  }();
   if (settings.json) {
     std::printf("%s\n",
                 ReportJson(report).dump(1, ' ', false, Json::error_handler_t::replace).c_str());
   } else {
     PrintMeasurements(report);
-    PrintVerdict(report);
+    PrintVerdict(report, StoreArguments(report.url, store_options));
   }
   if (report.was_stopped) return static_cast<int>(kExitStopped);
   return static_cast<int>(report.ok() ? kExitComplete : kExitError);
@@ -214,26 +271,17 @@ void AddDoctorCommand(CLI::App& app, int& exit_status) {
                       "Size of the object that throughput is measured with [64MB]");
   command->add_flag("--thorough", settings->thorough, "Run the whole contract suite, too");
   command->add_flag("--json", settings->json, "One JSON object on the standard output");
-  auto store_flags = std::make_shared<StoreFlags>(*command);
-  command->footer(kExamples + std::string("\n\n") + kStoreAddresses);
-  command->callback([settings, store_flags, &exit_status] {
-    const Result<StoreOptions> store_options = store_flags->Options();
-    const Result<DoctorOptions> options = store_options.ok()
-                                              ? CheckDoctorSettings(*settings, *store_options)
-                                              : Result<DoctorOptions>(store_options.status());
-    if (!options.ok()) {
-      exit_status = ReportUsageError(options.status());
-      return;
-    }
-    const Result<int> status = Examine(*settings, *store_options, *options);
-    if (status.ok()) {
-      exit_status = *status;
-    } else if (status.status().code() == Code::kInvalidArgument) {
-      exit_status = ReportUsageError(status.status());
-    } else {
-      exit_status = ReportError(status.status());
-    }
-  });
+  FinishStoreCommand(*command, kExamples, exit_status,
+                     [settings](const StoreOptions& store_options) -> Result<int> {
+                       const Result<DoctorOptions> options =
+                           CheckDoctorSettings(*settings, store_options);
+                       if (!options.ok()) return ReportUsageError(options.status());
+                       Result<int> status = Examine(*settings, store_options, *options);
+                       if (status.status().code() == Code::kInvalidArgument) {
+                         return ReportUsageError(status.status());
+                       }
+                       return status;
+                     });
 }
 
 }  // namespace thresher

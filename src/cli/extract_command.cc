@@ -11,6 +11,7 @@
 #include "base/byte_size.h"
 #include "base/random.h"
 #include "cli/command.h"
+#include "cli/extract_flags.h"
 #include "cli/extract_inputs.h"
 #include "cli/extract_options.h"
 #include "cli/reporter.h"
@@ -218,8 +219,7 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
                  .clock = clock,
                  .run = joined.run,
                  .ledger = ledger,
-                 .dataset = *inputs.dataset,
-                 .reader = *inputs.reader,
+                 .samples = *inputs.samples,
                  .engine = *engine,
                  .format = inputs.format,
                  .heartbeat = HeartbeatOf(options, joined.session, *engine, clock),
@@ -236,7 +236,8 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
                  .stop_grace_ms = options.stop_grace_ms,
                  .beat_interval_ms = BeatIntervalMs(options.lease_ttl_ms),
                  .idle_poll_ms = PollMs(options),
-                 .max_consecutive_failures = settings.max_failures_in_a_row});
+                 .max_consecutive_failures = settings.max_failures_in_a_row,
+                 .fail_on_bad_sample = settings.on_bad_sample == "fail"});
   const PreemptionWatch watch(
       {.cloud = options.cloud},
       [&](const std::string& notice) {
@@ -257,15 +258,13 @@ Result<int> Extract(ExtractOptions options) {
 
   ASSIGN_OR_RETURN(ExtractInputs inputs, OpenInputs(options));
   ASSIGN_OR_RETURN(const std::string compute, ChooseCompute(*inputs.store, options.compute));
-  const RunSpec wanted = SpecOf(options, inputs, compute);
-  const int64_t unit_tokens = std::max<int64_t>(1, options.shard_bytes / inputs.bytes_per_token);
+  ASSIGN_OR_RETURN(const RunSpec wanted, SpecOf(options, inputs, compute));
+  const UnitSize unit_size = UnitSize::Of(inputs.format, options.shard_bytes);
   const JoinParts join_parts{
       .make_plan =
-          [&](SampleRange samples) {
-            return PlanUnits(*inputs.dataset, *inputs.reader, samples, unit_tokens);
-          },
+          [&](SampleRange range) { return PlanUnits(*inputs.samples, range, unit_size); },
       .dataset_fingerprint =
-          [&](int64_t count) { return inputs.dataset->FingerprintOfFirst(count); },
+          [&](int64_t count) { return inputs.samples->FingerprintOfFirst(count); },
       .extend = settings.extend};
   ASSIGN_OR_RETURN(const Run run, CreateOrJoinRun(*inputs.store, wanted, join_parts));
   inputs.format.run_fingerprint = run.fingerprint;
@@ -316,23 +315,8 @@ Result<int> Extract(ExtractOptions options) {
 void AddExtractCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
       app.add_subcommand("extract", "Be one worker of a run: compute activations and store them");
-  auto settings = std::make_shared<ExtractSettings>();
-  auto sources = std::make_shared<Settings>(*command);
-  auto config_path = std::make_shared<std::string>();
-  RegisterExtractSettings(*sources, *settings);
-  command->add_option("--config", *config_path, "TOML file with any of these settings");
   command->footer(kExamples);
-  command->callback([=, &exit_status] {
-    Status filled = sources->FillFrom(*config_path);
-    const Result<ExtractOptions> options =
-        filled.ok() ? CheckExtractSettings(*settings) : Result<ExtractOptions>(filled);
-    if (!options.ok()) {
-      exit_status = ReportUsageError(options.status());
-      return;
-    }
-    const Result<int> status = Extract(*options);
-    exit_status = status.ok() ? *status : ReportError(status.status());
-  });
+  OnExtractSettings(*command, exit_status, {}, Extract);
 }
 
 }  // namespace thresher

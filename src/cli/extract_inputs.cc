@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cli/data_access.h"
 #include "cli/version.h"
 #include "extract/run_store.h"
 #include "graph/hook_point.h"
@@ -37,8 +38,7 @@ int64_t BytesPerToken(const ShardFormat& format) {
 }
 
 Result<int64_t> ChooseMaxTokens(int64_t asked, const Model& model) {
-  constexpr int64_t kDefault = 2048;
-  if (asked == 0) return std::min(kDefault, model.max_positions);
+  if (asked == 0) return std::min(kDefaultMaxTokens, model.max_positions);
   if (asked <= model.max_positions) return asked;
   return InvalidArgument(
       fmt::format("--max-tokens {}: this model has {} positions (max_position_embeddings)", asked,
@@ -51,28 +51,30 @@ Result<ExtractInputs> OpenInputs(const ExtractOptions& options) {
   const ExtractSettings& settings = options.settings;
   ExtractInputs inputs;
   ASSIGN_OR_RETURN(inputs.store, OpenStore(settings.output, options.store));
-  ASSIGN_OR_RETURN(inputs.dataset, Dataset::Open(settings.dataset));
-  ASSIGN_OR_RETURN(inputs.model, LoadModel(settings.model));
+  ASSIGN_OR_RETURN(const std::string model_folder, LocalModel(options));
+  ASSIGN_OR_RETURN(inputs.model, LoadModel(model_folder));
   const Model& model = *inputs.model;
-  ASSIGN_OR_RETURN(inputs.max_tokens, ChooseMaxTokens(settings.max_tokens, model));
   ASSIGN_OR_RETURN(inputs.hooks, SelectHooks(settings.hooks, settings.layers,
                                              static_cast<int32_t>(model.layer_count)));
   ASSIGN_OR_RETURN(inputs.format, FormatOf(model, inputs.hooks, options.dtype));
   inputs.bytes_per_token = BytesPerToken(inputs.format);
   SampleReaderOptions reader_options;
-  reader_options.max_tokens = inputs.max_tokens;
-  reader_options.overlong = options.overlong;
+  reader_options.settings = settings.samples;
+  ASSIGN_OR_RETURN(reader_options.settings.max_tokens,
+                   ChooseMaxTokens(settings.samples.max_tokens, model));
   reader_options.vocabulary_size = model.vocabulary_size;
-  ASSIGN_OR_RETURN(inputs.reader, SampleReader::Create(settings.model, reader_options));
-  inputs.sample_count = inputs.dataset->record_count();
+  ASSIGN_OR_RETURN(inputs.samples,
+                   SampleSet::Open(settings.dataset, model_folder, reader_options,
+                                   DatasetOptionsOf(options, inputs.store.get())));
+  inputs.sample_count = inputs.samples->sample_count();
   if (settings.max_samples > 0) {
     inputs.sample_count = std::min(inputs.sample_count, settings.max_samples);
   }
   return inputs;
 }
 
-RunSpec SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
-               const std::string& compute) {
+Result<RunSpec> SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
+                       const std::string& compute) {
   RunSpec spec;
   const Model& model = *inputs.model;
   spec.model = {.path = options.settings.model,
@@ -81,12 +83,13 @@ RunSpec SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
                 .hidden_size = model.hidden_size,
                 .config_fingerprint = model.config_fingerprint,
                 .weights_fingerprint = model.weights.Fingerprint()};
-  spec.dataset = {.path = options.settings.dataset,
-                  .fingerprint = inputs.dataset->FingerprintOfFirst(inputs.sample_count),
+  ASSIGN_OR_RETURN(std::string dataset_fingerprint,
+                   inputs.samples->FingerprintOfFirst(inputs.sample_count));
+  spec.dataset = {.path = inputs.samples->address(),
+                  .fingerprint = std::move(dataset_fingerprint),
                   .sample_count = inputs.sample_count};
-  spec.prompts = {.fingerprint = inputs.reader->fingerprint(),
-                  .max_tokens = inputs.max_tokens,
-                  .overlong = options.settings.overlong};
+  spec.prompts = {.fingerprint = inputs.samples->reader().fingerprint(),
+                  .settings = inputs.samples->reader().settings().ToMap()};
   for (const ShardHook& hook : inputs.format.hooks) spec.capture.hooks.push_back(hook.name);
   spec.capture.dtype = std::string(DTypeName(options.dtype));
   spec.capture.compute = compute;
@@ -100,15 +103,15 @@ RunSpec SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
 Result<std::string> ChooseCompute(Store& store, CpuCompute asked) {
   if (asked == CpuCompute::kF32) return std::string("f32");
   if (asked == CpuCompute::kBf16) return std::string("bf16");
-  const Result<Run> run = LoadRun(store);
-  if (!run.ok() && run.status().code() != Code::kNotFound) return run.status();
-  if (!run.ok()) return std::string(ProcessorHasBf16() ? "bf16" : "f32");
-  if (run->spec.capture.compute == "bf16" && !ProcessorHasBf16()) {
+  const Result<RunSpec> spec = LoadRunSpec(store);
+  if (!spec.ok() && spec.status().code() != Code::kNotFound) return spec.status();
+  if (!spec.ok()) return std::string(ProcessorHasBf16() ? "bf16" : "f32");
+  if (spec->capture.compute == "bf16" && !ProcessorHasBf16()) {
     return FailedPrecondition(
         "this run computes in bf16 and this processor has no bf16 arithmetic; say --compute bf16 "
         "to emulate it, slowly");
   }
-  return run->spec.capture.compute;
+  return spec->capture.compute;
 }
 
 }  // namespace thresher

@@ -9,11 +9,10 @@
 
 #include "base/result.h"
 #include "cli/extract_options.h"
-#include "dataset/dataset.h"
-#include "dataset/sample_reader.h"
 #include "engine/cpu/cpu_engine.h"
 #include "extract/shard_builder.h"
 #include "model/model.h"
+#include "sample/sample_set.h"
 #include "store/store.h"
 #include "work/run_spec.h"
 
@@ -22,13 +21,11 @@ namespace thresher {
 // Everything that a worker needs, in the order in which it is made.
 struct ExtractInputs {
   std::unique_ptr<Store> store;
-  std::optional<Dataset> dataset;
   std::optional<Model> model;
-  std::optional<SampleReader> reader;
+  std::optional<SampleSet> samples;
   std::vector<HookPoint> hooks;
   ShardFormat format;
   int64_t bytes_per_token = 0;
-  int64_t max_tokens = 0;
   int64_t sample_count = 0;
 };
 
@@ -36,8 +33,8 @@ struct ExtractInputs {
 Result<ExtractInputs> OpenInputs(const ExtractOptions& options);
 
 // What the run computes, and from what. Reads all weights for their fingerprint.
-RunSpec SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
-               const std::string& compute);
+Result<RunSpec> SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
+                       const std::string& compute);
 
 // Which arithmetic: what was asked for, else what the run has, else what the processor does best.
 Result<std::string> ChooseCompute(Store& store, CpuCompute asked);

@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "base/byte_size.h"
+#include "sample/prompt_template.h"
+#include "sample/settings_check.h"
 
 namespace thresher {
 namespace {
@@ -76,69 +78,80 @@ Result<std::string> ResolveOutput(const std::string& output) {
 }
 
 void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
+  settings.BeginGroup("Model");
   settings.Add("--model", t.model,
                "Folder with config.json and *.safetensors (Hugging Face layout)", {"MODEL_PATH"});
-  settings.Add("--dataset", t.dataset, "JSONL file, one sample a line");
+
+  settings.BeginGroup("Data");
+  settings.Add("--dataset", t.dataset, "JSONL file, one sample a line", {"DATASET_DIR"});
+  settings.Add("--max-samples", t.max_samples, "Use only the first so many samples [all]");
+  settings.AddFlag("--extend", t.extend,
+                   "Add to the run what the data set has more than it had (at its end)");
+  settings.Add("--on-bad-sample", t.on_bad_sample,
+               "A sample that cannot be used is recorded and left out (skip), or ends the worker "
+               "(fail)");
+  RegisterSampleSettings(settings, t.samples);
+
+  settings.BeginGroup("Capture");
+  settings
+      .Add("--hooks", t.hooks,
+           "Hook points: all, or a list of embed, resid_pre, q, k, v, z, attn_out, resid_mid, "
+           "mlp_post, mlp_out, resid_post, final_norm")
+      ->join(',');
+  settings.Add("--layers", t.layers, "Layers: all, 0-11, or 0,5,23")->join(',');
+  settings.Add("--dtype", t.dtype, "Stored as: bf16, f32, f16, fp8_e4m3 or int8");
+  settings.Add("--compute", t.compute, "Arithmetic: f32, bf16 or auto [auto: bf16 if in hardware]");
+  settings.Add("--engine", t.engine, "What computes: cpu");
+  settings.Add("--batch-tokens", t.batch_tokens,
+               "Tokens of one forward pass; part of the run's identity");
+  settings.AddVariable(
+      "--batch-tokens",
+      {.name = "BATCH_SIZE", .times = "max-tokens", .times_if_not_given = kDefaultMaxTokens});
+  settings.Add("--shard-bytes", t.shard_bytes, "Size of a shard, such as 1GB or 256MiB");
+  settings.AddVariable("--shard-bytes", {.name = "SHARD_SIZE_GB", .unit = "GB"});
+
+  settings.BeginGroup("Run");
   settings.Add("--output", t.output,
                "The run's folder: a path, file:///path, gs://bucket/folder, s3://bucket/folder, "
                "az://container/folder or memory:",
                {"OUTPUT_DIR"});
-  settings.Add("--hooks", t.hooks,
-               "Hook points: all, or a list of embed, resid_pre, q, k, v, z, attn_out, resid_mid, "
-               "mlp_post, mlp_out, resid_post, final_norm [resid_post]");
-  settings.Add("--layers", t.layers, "Layers: all, 0-11, or 0,5,23 [all]");
-  settings.Add("--dtype", t.dtype, "Stored as: bf16, f32, f16, fp8_e4m3 or int8 [bf16]");
-  settings.Add("--compute", t.compute, "Arithmetic: f32, bf16 or auto [auto: bf16 if in hardware]");
-  settings.Add("--engine", t.engine, "What computes: cpu [cpu]");
   settings.Add("--worker-id", t.worker_id,
                "Number of this worker; its folder is tpu_N [the TPU machine's number, or 0]",
                {"TPU_WORKER_ID", "WORKER_ID", "JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID",
                 "SLURM_PROCID"});
   settings.Add("--num-workers", t.num_workers,
                "How many workers there are: each begins with its own part [unknown]");
-  settings.Add("--max-tokens", t.max_tokens,
-               "Longest sequence, in tokens [2048, or the model's positions if fewer]",
-               {"MAX_SEQ_LENGTH"});
-  settings.Add("--overlong", t.overlong,
-               "A longer sample is cut (truncate) or set aside and recorded (reject) [truncate]");
-  settings.Add("--shard-bytes", t.shard_bytes, "Size of a shard, such as 1GB or 256MiB [1GB]");
-  settings.AddVariable("--shard-bytes", {"SHARD_SIZE_GB", "GB"});
-  settings.Add("--max-samples", t.max_samples, "Use only the first so many samples [all]");
-  settings.AddFlag("--extend", t.extend,
-                   "Add to the run what the data set has more than it had (at its end)");
-  settings.Add("--batch-tokens", t.batch_tokens,
-               "Tokens of one forward pass; part of the run's identity [2048]");
   settings.Add("--threads", t.threads, "Threads of the engine [all cores]");
-  settings.Add("--arenas", t.arenas, "Shards held in memory at once [2]");
+  settings.Add("--arenas", t.arenas, "Shards held in memory at once");
   settings.Add("--lease-ttl", t.lease_ttl,
-               "A worker that is silent for so long loses its units to others [3m]");
+               "A worker that is silent for so long loses its units to others");
   settings.Add("--stop-grace", t.stop_grace,
-               "Time to finish or hand over after SIGTERM, SIGINT or SIGUSR1 [25s]");
+               "Time to finish or hand over after SIGTERM, SIGINT or SIGUSR1");
   settings.Add("--max-failures-in-a-row", t.max_failures_in_a_row,
-               "The worker gives up after so many failed units in a row [3]");
+               "The worker gives up after so many failed units in a row");
   settings.Add("--preemption-notice", t.preemption_notice,
                "Whose metadata server is asked whether this machine is about to be taken away: "
-               "auto, gce, aws, azure or off [auto]");
+               "auto, gce, aws, azure or off");
   settings.Add("--keep-local", t.keep_local,
                "Keep a copy of each shard in this folder too; a shard whose upload failed is "
                "uploaded from there after a restart [no copies]");
   settings.AddFlag("--delete-local-after-upload", t.delete_local_after_upload,
-                   "Delete the copy as soon as the shard is committed");
+                   "Delete the copy of --keep-local as soon as the shard is committed");
   settings.Add("--checkpoint-dir", t.checkpoint_dir,
-               "Folder of the local mirror checkpoint_worker_N.json [checkpoints]",
-               {"CHECKPOINT_DIR"});
+               "Folder of the local mirror checkpoint_worker_N.json", {"CHECKPOINT_DIR"});
   settings.AddFlag("--no-checkpointing", t.no_checkpointing, "Write no local mirror");
   settings.AddFlag("--quiet", t.quiet, "Print problems only");
   settings.AddFlag("--json", t.json, "Print progress as JSON lines on the standard output");
   RegisterStoreSettings(settings, t.store);
 }
 
-Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings) {
-  RETURN_IF_ERROR(CheckGiven("--model", settings.model, "the model's folder"));
-  RETURN_IF_ERROR(CheckGiven("--dataset", settings.dataset, "a JSONL file"));
-  RETURN_IF_ERROR(CheckGiven("--output", settings.output, "the run's folder"));
+Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings,
+                                            const NeededSettings& needed) {
+  if (needed.model) RETURN_IF_ERROR(CheckGiven("--model", settings.model, "the model's folder"));
+  if (needed.dataset) RETURN_IF_ERROR(CheckGiven("--dataset", settings.dataset, "a JSONL file"));
+  if (needed.output) RETURN_IF_ERROR(CheckGiven("--output", settings.output, "the run's folder"));
   constexpr int64_t kMany = 1'000'000'000;
-  RETURN_IF_ERROR(CheckRange("--max-tokens", settings.max_tokens, 0, kMany));
+  RETURN_IF_ERROR(CheckRange("--max-tokens", settings.samples.max_tokens, 0, kMany));
   RETURN_IF_ERROR(CheckRange("--batch-tokens", settings.batch_tokens, 1, 10'000'000));
   RETURN_IF_ERROR(CheckRange("--arenas", settings.arenas, 1, 1000));
   RETURN_IF_ERROR(CheckRange("--worker-id", settings.worker_id.value_or(0), 0, kMany));
@@ -148,7 +161,9 @@ Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings) {
   RETURN_IF_ERROR(CheckRange("--max-failures-in-a-row", settings.max_failures_in_a_row, 1, kMany));
   ExtractOptions options;
   options.settings = settings;
-  ASSIGN_OR_RETURN(options.settings.output, ResolveOutput(settings.output));
+  if (!settings.output.empty()) {
+    ASSIGN_OR_RETURN(options.settings.output, ResolveOutput(settings.output));
+  }
   ASSIGN_OR_RETURN(options.store, CheckStoreSettings(settings.store));
   const std::optional<DType> dtype = StoredDTypeFromName(settings.dtype);
   if (!dtype) {
@@ -158,14 +173,20 @@ Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings) {
   options.dtype = *dtype;
   ASSIGN_OR_RETURN(options.compute, ParseCompute(settings.compute));
   ASSIGN_OR_RETURN(options.cloud, ParsePreemptionNotice(settings.preemption_notice));
-  if (settings.overlong != "truncate" && settings.overlong != "reject") {
-    return InvalidArgument("--overlong: expected truncate or reject, found '" + settings.overlong +
-                           "'");
+  if (settings.on_bad_sample != "skip" && settings.on_bad_sample != "fail") {
+    return InvalidArgument("--on-bad-sample: expected skip or fail, found '" +
+                           settings.on_bad_sample + "'");
   }
-  options.overlong = settings.overlong == "reject" ? Overlong::kReject : Overlong::kTruncate;
+  RETURN_IF_ERROR(LoadPromptFile(options.settings.samples));
+  RETURN_IF_ERROR(CheckSampleSettings(options.settings.samples));
   if (settings.engine != "cpu") {
     return InvalidArgument("--engine: this build has the engine cpu, not '" + settings.engine +
                            "'");
+  }
+  if (settings.delete_local_after_upload && settings.keep_local.empty()) {
+    return InvalidArgument(
+        "--delete-local-after-upload: there are no local copies; give their folder with "
+        "--keep-local");
   }
   const auto parse = [](const char* flag, Result<int64_t> parsed, int64_t& target) {
     if (!parsed.ok()) return parsed.status().WithContext(flag);

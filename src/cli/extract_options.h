@@ -7,13 +7,17 @@
 
 #include "base/dtype.h"
 #include "base/result.h"
-#include "cli/settings.h"
+#include "cli/sample_flags.h"
 #include "cli/store_settings.h"
-#include "dataset/sample_reader.h"
 #include "engine/cpu/cpu_engine.h"
 #include "extract/cloud_metadata.h"
+#include "sample/sample_settings.h"
+#include "settings/settings.h"
 
 namespace thresher {
+
+// Of --max-tokens, where the model has that many positions.
+inline constexpr int64_t kDefaultMaxTokens = 2048;
 
 // The settings of `thresher extract` as the user writes them.
 struct ExtractSettings {
@@ -27,8 +31,8 @@ struct ExtractSettings {
   std::string engine = "cpu";
   std::optional<int64_t> worker_id;  // nothing: the cloud's number of this machine, or 0
   int64_t num_workers = 0;           // 0: unknown
-  int64_t max_tokens = 0;            // 0: 2048, or the model's positions if there are fewer
-  std::string overlong = "truncate";
+  SampleSettings samples = UnsetSampleSettings();
+  std::string on_bad_sample = "skip";
   std::string shard_bytes = "1GB";
   int64_t max_samples = 0;  // 0: all
   bool extend = false;
@@ -50,10 +54,10 @@ struct ExtractSettings {
 
 // The same, checked and in the program's own terms.
 struct ExtractOptions {
-  ExtractSettings settings;  // `output` as ResolveOutput gives it
+  // `output` as ResolveOutput gives it; a prompt that is a file is read.
+  ExtractSettings settings;
   DType dtype = DType::kBf16;
   CpuCompute compute = CpuCompute::kAuto;
-  Overlong overlong = Overlong::kTruncate;
   int64_t shard_bytes = 0;
   int64_t lease_ttl_ms = 0;
   int64_t stop_grace_ms = 0;
@@ -69,8 +73,16 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& target);
 // with UPLOAD_TO_GCS=true and GCS_BUCKET=B, a relative path P is gs://B/P.
 Result<std::string> ResolveOutput(const std::string& output);
 
+// What a command cannot do without.
+struct NeededSettings {
+  bool model = true;
+  bool dataset = true;
+  bool output = true;
+};
+
 // Messages name the flag and what it takes.
-Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings);
+Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings,
+                                            const NeededSettings& needed = {});
 
 }  // namespace thresher
 

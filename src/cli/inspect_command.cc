@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/run_folder.h"
-#include "cli/store_settings.h"
+#include "cli/store_command.h"
 #include "extract/run_store.h"
 #include "monitor/run_summary.h"
 #include "shard/safetensors.h"
@@ -106,8 +106,12 @@ void PrintSpec(const Store& store, const Run& run) {
   PrintField("weights", spec.model.weights_fingerprint);
   PrintField("data set", fmt::format("{} ({} samples)", spec.dataset.path,
                                      FormatCount(spec.dataset.sample_count)));
-  PrintField("prompts", fmt::format("at most {} tokens, longer ones: {}", spec.prompts.max_tokens,
-                                    spec.prompts.overlong));
+  const auto setting = [&](const char* name) {
+    const auto found = spec.prompts.settings.find(name);
+    return found == spec.prompts.settings.end() ? "unknown" : found->second;
+  };
+  PrintField("prompts", fmt::format("at most {} tokens, longer ones: {}; tokens stored: {}",
+                                    setting("max_tokens"), setting("overlong"), setting("tokens")));
   PrintField("stored as", fmt::format("{}, computed in {} by engine {}", spec.capture.dtype,
                                       spec.capture.compute, spec.capture.engine));
   PrintField("hook points", FormatCount(static_cast<int64_t>(spec.capture.hooks.size())));
@@ -139,7 +143,7 @@ void PrintRun(const Store& store, const Run& run, const RunSummary& summary, boo
       "samples",
       fmt::format("{} stored, {} rejected, {} truncated", FormatCount(summary.samples_stored),
                   FormatCount(summary.samples_rejected), FormatCount(summary.samples_truncated)));
-  PrintField("tokens", FormatCount(summary.tokens));
+  PrintField("tokens", TokensText(summary.tokens, summary.forward_tokens));
   PrintField("bytes", FormatBytes(static_cast<double>(summary.bytes)));
   for (const std::string& problem : summary.unreadable) PrintField("unreadable", problem);
   if (summary.committed_count == 0) return;
@@ -148,7 +152,8 @@ void PrintRun(const Store& store, const Run& run, const RunSummary& summary, boo
   for (const Commit& commit : summary.first_commits) {
     PrintLineOf(fmt::format("  {}  {}, {} samples, {} tokens", Shown(commit.shard),
                             FormatBytes(static_cast<double>(commit.bytes)),
-                            FormatCount(commit.sequence_count), FormatCount(commit.token_count)));
+                            FormatCount(commit.stored_sample_count()),
+                            TokensText(commit.token_count, commit.forward_token_count)));
   }
 }
 
@@ -162,6 +167,7 @@ Json RunJson(const Store& store, const Run& run, const RunSummary& summary) {
                {"samples_rejected", summary.samples_rejected},
                {"samples_truncated", summary.samples_truncated},
                {"tokens", summary.tokens},
+               {"forward_tokens", summary.forward_tokens},
                {"bytes", summary.bytes},
                {"unreadable", summary.unreadable}};
   json["hook_points"] = Json::array();
@@ -180,8 +186,10 @@ Json RunJson(const Store& store, const Run& run, const RunSummary& summary) {
     json["first_shards"].push_back({{"unit", commit.unit},
                                     {"shard", commit.shard},
                                     {"bytes", commit.bytes},
-                                    {"samples", commit.sequence_count},
-                                    {"tokens", commit.token_count}});
+                                    {"samples", commit.stored_sample_count()},
+                                    {"sequences", commit.sequence_count},
+                                    {"tokens", commit.token_count},
+                                    {"forward_tokens", commit.forward_token_count}});
   }
   return json;
 }
@@ -205,8 +213,9 @@ Status InspectRun(const InspectSettings& settings, const StoreOptions& store_opt
 struct SequenceLine {
   int64_t sample = 0;
   std::string key;
-  int64_t tokens = 0;
+  int64_t tokens = 0;  // stored
   std::vector<int32_t> first_token_ids;
+  std::vector<int32_t> first_positions;
 };
 
 struct FileContent {
@@ -243,12 +252,16 @@ Result<std::vector<SequenceLine>> ReadSequences(Store& store, const std::string&
   }
   std::vector<SequenceLine> lines;
   for (size_t i = 0; i < samples.size() && i + 1 < offsets.size(); ++i) {
-    SequenceLine line{.sample = samples[i], .key = "", .tokens = 0, .first_token_ids = {}};
+    SequenceLine line;
+    line.sample = samples[i];
     if (keys.is_array() && i < keys.size() && keys[i].is_string()) line.key = keys[i];
     // A damaged file may hold anything.
     if (offsets[i] >= 0 && offsets[i + 1] >= offsets[i]) line.tokens = offsets[i + 1] - offsets[i];
     ASSIGN_OR_RETURN(line.first_token_ids,
                      ReadElements<int32_t>(store, key, header.Find("token_ids"), DType::kI32,
+                                           offsets[i], std::min(line.tokens, kShownTokens)));
+    ASSIGN_OR_RETURN(line.first_positions,
+                     ReadElements<int32_t>(store, key, header.Find("positions"), DType::kI32,
                                            offsets[i], std::min(line.tokens, kShownTokens)));
     lines.push_back(std::move(line));
   }
@@ -306,6 +319,16 @@ void PrintTensors(const std::vector<TensorLine>& lines, bool all) {
   });
 }
 
+// Nothing where every token's row is stored, so that positions count from 0.
+std::string PositionsText(const SequenceLine& line) {
+  const std::vector<int32_t>& positions = line.first_positions;
+  if (positions.empty() || positions.back() + 1 == static_cast<int64_t>(positions.size())) {
+    return "";
+  }
+  return fmt::format(", at positions {}{}", fmt::join(positions, " "),
+                     line.tokens > kShownTokens ? " ..." : "");
+}
+
 void PrintFile(const std::string& name, const FileContent& content, bool all) {
   const std::vector<TensorLine> tensors = TensorLines(content.header);
   PrintField("file", name);
@@ -320,10 +343,10 @@ void PrintFile(const std::string& name, const FileContent& content, bool all) {
   if (content.sequences.empty()) return;
   std::printf("\nfirst sequences\n");
   for (const SequenceLine& line : content.sequences) {
-    PrintLineOf(fmt::format("  sample {}{}: {} tokens: {}{}", line.sample,
+    PrintLineOf(fmt::format("  sample {}{}: {} tokens: {}{}{}", line.sample,
                             line.key.empty() ? "" : " " + Quoted(line.key), line.tokens,
                             fmt::join(line.first_token_ids, " "),
-                            line.tokens > kShownTokens ? " ..." : ""));
+                            line.tokens > kShownTokens ? " ..." : "", PositionsText(line)));
   }
 }
 
@@ -345,7 +368,8 @@ Json FileJson(const std::string& name, const FileContent& content) {
     json["first_sequences"].push_back({{"sample", line.sample},
                                        {"key", line.key},
                                        {"tokens", line.tokens},
-                                       {"first_token_ids", line.first_token_ids}});
+                                       {"first_token_ids", line.first_token_ids},
+                                       {"first_positions", line.first_positions}});
   }
   return json;
 }
@@ -378,19 +402,12 @@ void AddInspectCommand(CLI::App& app, int& exit_status) {
       ->required();
   command->add_flag("--all", settings->all, "Leave nothing out of long lists");
   command->add_flag("--json", settings->json, "One JSON object on the standard output");
-  auto store_flags = std::make_shared<StoreFlags>(*command);
-  command->footer(kExamples + std::string("\n\n") + kStoreAddresses);
-  command->callback([settings, store_flags, &exit_status] {
-    const Result<StoreOptions> store_options = store_flags->Options();
-    if (!store_options.ok()) {
-      exit_status = ReportUsageError(store_options.status());
-      return;
-    }
-    const bool is_file = settings->target.ends_with(".safetensors");
-    const Status status =
-        is_file ? InspectFile(*settings, *store_options) : InspectRun(*settings, *store_options);
-    exit_status = status.ok() ? kExitComplete : ReportError(status);
-  });
+  FinishStoreCommand(
+      *command, kExamples, exit_status, [settings](const StoreOptions& options) -> Result<int> {
+        const bool is_file = settings->target.ends_with(".safetensors");
+        RETURN_IF_ERROR(is_file ? InspectFile(*settings, options) : InspectRun(*settings, options));
+        return static_cast<int>(kExitComplete);
+      });
 }
 
 }  // namespace thresher

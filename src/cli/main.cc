@@ -29,12 +29,17 @@ int Main(int argc, char** argv) {
   int exit_status = kExitComplete;
   // A file-size limit is then an error of the write, which says what happened.
   std::signal(SIGXFSZ, SIG_IGN);
+  AddPlanCommand(app, exit_status);
   AddExtractCommand(app, exit_status);
   AddStatusCommand(app, exit_status);
   AddVerifyCommand(app, exit_status);
   AddInspectCommand(app, exit_status);
   AddDoctorCommand(app, exit_status);
   AddCleanCommand(app, exit_status);
+  AddConvertCommand(app, exit_status);
+  AddStreamsCommand(app, exit_status);
+  AddPromptsCommand(app, exit_status);
+  AddConfigCommand(app, exit_status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -30,6 +30,7 @@ void Reporter::Update() {
   std::lock_guard lock(mutex_);
   const int64_t now_ms = clock_.MonotonicMs();
   tokens_.Add(now_ms, progress_.tokens_computed);
+  rows_.Add(now_ms, progress_.rows_computed);
   units_.Add(now_ms, progress_.run_units_finished);
   if (options_.mode == Mode::kQuiet) return;
   if (options_.mode == Mode::kBar) return PrintBar();
@@ -47,11 +48,14 @@ std::string Reporter::Eta() const {
   return FormatDuration(static_cast<int64_t>(1000.0 * static_cast<double>(remaining) / rate));
 }
 
+std::string Reporter::BytesPerSecond() const {
+  return FormatBytes(rows_.PerSecond() * static_cast<double>(options_.bytes_per_token));
+}
+
 void Reporter::PrintBar() {
-  const std::string text = fmt::format(
-      "  {}/{} units  {:.0f} tokens/s  {}/s  ETA {}", progress_.run_units_finished.load(),
-      options_.unit_count, tokens_.PerSecond(),
-      FormatBytes(tokens_.PerSecond() * static_cast<double>(options_.bytes_per_token)), Eta());
+  const std::string text = fmt::format("  {}/{} units  {:.0f} tokens/s  {}/s  ETA {}",
+                                       progress_.run_units_finished.load(), options_.unit_count,
+                                       tokens_.PerSecond(), BytesPerSecond(), Eta());
   const int64_t room = TerminalWidth() - static_cast<int64_t>(text.size()) - 3;
   std::string bar;
   if (room >= 10) {
@@ -72,9 +76,7 @@ void Reporter::PrintLine() {
                   "{:.0f} tokens/s, {}/s, ETA {}",
                   options_.worker_id, progress_.run_units_finished.load(), options_.unit_count,
                   progress_.units_committed.load(), FormatCount(progress_.tokens_computed),
-                  tokens_.PerSecond(),
-                  FormatBytes(tokens_.PerSecond() * static_cast<double>(options_.bytes_per_token)),
-                  Eta())
+                  tokens_.PerSecond(), BytesPerSecond(), Eta())
           .c_str());
 }
 
@@ -87,6 +89,7 @@ void Reporter::PrintJson() {
       {"units_committed", progress_.units_committed.load()},
       {"samples_committed", progress_.samples_committed.load()},
       {"tokens_computed", progress_.tokens_computed.load()},
+      {"rows_computed", progress_.rows_computed.load()},
       {"tokens_committed", progress_.tokens_committed.load()},
       {"bytes_committed", progress_.bytes_committed.load()},
       {"tokens_per_second", tokens_.PerSecond()},

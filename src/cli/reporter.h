@@ -20,7 +20,7 @@ class Reporter {
     Mode mode = Mode::kLines;
     int64_t worker_id = 0;
     int64_t unit_count = 0;
-    int64_t bytes_per_token = 0;
+    int64_t bytes_per_token = 0;  // of a token that is stored
     int64_t line_interval_ms = 5'000;
   };
 
@@ -47,6 +47,7 @@ class Reporter {
   void PrintLine();
   void PrintJson();
   std::string Eta() const;
+  std::string BytesPerSecond() const;
   void ClearBar();
 
   Clock& clock_;
@@ -54,6 +55,7 @@ class Reporter {
   const Options options_;
   std::mutex mutex_;
   RateMeter tokens_{20'000};
+  RateMeter rows_{20'000};
   RateMeter units_{300'000};
   int64_t next_line_ms_ = 0;
   bool bar_is_shown_ = false;

@@ -1,5 +1,8 @@
 #include "cli/run_folder.h"
 
+#include <fmt/format.h>
+
+#include "base/byte_size.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -14,6 +17,11 @@ Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url, const Store
   return NotFound("no run at " + store->url() +
                   ": a run's folder holds run.json, plan/, commits/ and shards below tpu_0/, "
                   "tpu_1/, ...; give what --output of thresher extract was");
+}
+
+std::string TokensText(int64_t stored, int64_t read) {
+  if (stored == read) return FormatCount(stored);
+  return fmt::format("{} stored of {} read", FormatCount(stored), FormatCount(read));
 }
 
 }  // namespace thresher

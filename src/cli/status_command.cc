@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/run_folder.h"
-#include "cli/store_settings.h"
+#include "cli/store_command.h"
 #include "monitor/run_status.h"
 
 namespace thresher {
@@ -86,6 +86,18 @@ std::string UnitList(const std::vector<int64_t>& units) {
   return text.empty() ? "-" : units.size() > kShown ? text + ",.." : text;
 }
 
+// What became of a worker, for people. In a finished run nobody works: who says so has died since,
+// or is about to say that it has stopped.
+std::string WorkerState(const RunStatus& status, const WorkerStatus& worker) {
+  constexpr int64_t kEndingMs = 60'000;  // a few heartbeats
+  if (worker.heartbeat.state != "running") return worker.heartbeat.state;
+  if (!worker.is_alive) return "lost";
+  const bool is_finished =
+      status.state == RunState::kComplete || status.state == RunState::kCompleteWithExceptions;
+  if (!is_finished) return "running";
+  return worker.age_ms <= kEndingMs ? "ending" : "lost";
+}
+
 void PrintWorkers(const RunStatus& status, size_t shown) {
   if (status.workers.empty()) return PrintField("workers", "none has been here");
   std::printf("\n%6s  %-16s  %-8s  %-14s  %9s  %10s  %12s  %s\n", "worker", "session", "state",
@@ -93,11 +105,12 @@ void PrintWorkers(const RunStatus& status, size_t shown) {
   for (size_t i = 0; i < std::min(shown, status.workers.size()); ++i) {
     const WorkerStatus& worker = status.workers[i];
     const Heartbeat& beat = worker.heartbeat;
-    const bool is_lost = beat.state == "running" && !worker.is_alive;
+    const std::string state = WorkerState(status, worker);
+    const bool is_running = state == "running";
     std::printf("%s\n", fmt::format("{:>6}  {:<16}  {:<8}  {:<14}  {:>9}  {:>10.0f}  {:>12}  {}",
-                                    beat.worker_id, beat.session, is_lost ? "lost" : beat.state,
-                                    UnitList(beat.units_held), FormatCount(beat.units_committed),
-                                    worker.is_alive ? beat.tokens_per_second : 0.0,
+                                    beat.worker_id, beat.session, state, UnitList(beat.units_held),
+                                    FormatCount(beat.units_committed),
+                                    is_running ? beat.tokens_per_second : 0.0,
                                     FormatDuration(worker.age_ms) + " ago",
                                     beat.last_error.empty() ? "-" : Quoted(beat.last_error))
                             .c_str());
@@ -141,7 +154,7 @@ void Print(const RunStatus& status, bool all) {
   PrintField("state", std::string(RunStateName(status.state)));
   PrintField("units", UnitsText(status));
   PrintField("samples", SamplesText(status));
-  PrintField("tokens", FormatCount(status.tokens));
+  PrintField("tokens", TokensText(status.tokens, status.forward_tokens));
   PrintField("bytes", FormatBytes(static_cast<double>(status.bytes)));
   if (status.state == RunState::kRunning) {
     PrintField("speed", fmt::format("{:.0f} tokens/s, ETA {}", status.tokens_per_second,
@@ -153,12 +166,13 @@ void Print(const RunStatus& status, bool all) {
   PrintProblems(status, all ? SIZE_MAX : kShownProblems);
 }
 
-Json WorkerJson(const WorkerStatus& worker) {
+Json WorkerJson(const RunStatus& status, const WorkerStatus& worker) {
+  const std::string state = WorkerState(status, worker);
   const Heartbeat& beat = worker.heartbeat;
   return {{"worker", beat.worker_id},
           {"session", beat.session},
           {"state", beat.state},
-          {"alive", worker.is_alive},
+          {"alive", state == "running" || state == "ending"},
           {"heartbeat_age_ms", worker.age_ms},
           {"host", beat.host},
           {"engine", beat.engine},
@@ -182,6 +196,7 @@ void PrintJson(const RunStatus& status) {
                {"samples_rejected", status.samples_rejected},
                {"samples_truncated", status.samples_truncated},
                {"tokens", status.tokens},
+               {"forward_tokens", status.forward_tokens},
                {"bytes", status.bytes},
                {"tokens_per_second", status.tokens_per_second},
                {"leases", status.lease_count},
@@ -200,7 +215,8 @@ void PrintJson(const RunStatus& status) {
     json["first_rejected"].push_back({{"sample", sample.sample}, {"reason", sample.reason}});
   }
   json["workers"] = Json::array();
-  for (const WorkerStatus& worker : status.workers) json["workers"].push_back(WorkerJson(worker));
+  for (const WorkerStatus& worker : status.workers)
+    json["workers"].push_back(WorkerJson(status, worker));
   json["unreadable"] = status.unreadable;
   std::printf("%s\n", json.dump(1, ' ', false, Json::error_handler_t::replace).c_str());
 }
@@ -229,16 +245,8 @@ void AddStatusCommand(CLI::App& app, int& exit_status) {
                       "Without a heartbeat for so long, a worker counts as lost [3m]");
   command->add_flag("--all", settings->all, "Every worker and every problem");
   command->add_flag("--json", settings->json, "One JSON object on the standard output");
-  auto store_flags = std::make_shared<StoreFlags>(*command);
-  command->footer(kExamples + std::string("\n\n") + kStoreAddresses);
-  command->callback([settings, store_flags, &exit_status] {
-    const Result<StoreOptions> store_options = store_flags->Options();
-    if (!store_options.ok()) {
-      exit_status = ReportUsageError(store_options.status());
-      return;
-    }
-    const Result<int> status = ShowStatus(*settings, *store_options);
-    exit_status = status.ok() ? *status : ReportError(status.status());
+  FinishStoreCommand(*command, kExamples, exit_status, [settings](const StoreOptions& options) {
+    return ShowStatus(*settings, options);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/byte_size.h"
+#include "cli/extract_options.h"
 #include "store/scrub.h"
 
 namespace thresher {
@@ -19,7 +20,7 @@ Result<int64_t> ParseOrZero(const char* flag, const std::string& text,
   const bool is_zero = !text.empty() && text.find_first_not_of("0.") > 0 &&
                        text.find_first_of("123456789") == std::string::npos;
   if (is_zero) return int64_t{0};
-  const Result<int64_t> parsed = parse(text);
+  Result<int64_t> parsed = parse(text);
   if (!parsed.ok()) return parsed.status().WithContext(flag);
   return parsed;
 }
@@ -47,23 +48,22 @@ void RegisterStoreSettings(Settings& settings, StoreSettings& target) {
       ->group("Store");
   settings
       .Add("--part-bytes", target.part_bytes,
-           "Larger objects are uploaded in parts of this size; 0: always in one request [32MiB]")
+           "Larger objects are uploaded in parts of this size; 0: always in one request")
       ->group("Store");
   settings
       .Add("--upload-parallelism", target.upload_parallelism,
-           "Parts of one object on their way at the same time [8]")
+           "Parts of one object on their way at the same time")
       ->group("Store");
-  settings
-      .Add("--store-timeout", target.timeout, "Of one request, or of one part on its way [60s]")
+  settings.Add("--store-timeout", target.timeout, "Of one request, or of one part on its way")
       ->group("Store");
   settings
       .Add("--retry-budget", target.retry_budget,
-           "How long a call is tried again after temporary errors; 0: never [2m]")
+           "How long a call is tried again after temporary errors; 0: never")
       ->group("Store");
   settings
       .Add("--upload-rate", target.upload_rate,
            "Most bytes a second of all uploads together, such as 200MB; 0: no limit. Small ones do "
-           "not wait [0]")
+           "not wait")
       ->group("Store");
 }
 
@@ -96,9 +96,26 @@ Result<StoreOptions> CheckStoreSettings(const StoreSettings& settings) {
   return options;
 }
 
+// Every key that a job file may have.
+struct StoreFlags::JobFileSettings {
+  JobFileSettings() : sources(app) { RegisterExtractSettings(sources, settings); }
+
+  CLI::App app;
+  ExtractSettings settings;
+  Settings sources;
+};
+
+StoreFlags::StoreFlags(CLI::App& command)
+    : sources_(command), job_file_settings_(std::make_shared<JobFileSettings>()) {
+  RegisterStoreSettings(sources_, settings_);
+  sources_.AddConfigFlag(&job_file_settings_->sources);
+}
+
 Result<StoreOptions> StoreFlags::Options() {
-  RETURN_IF_ERROR(sources_.FillFrom(""));
-  return CheckStoreSettings(settings_);
+  RETURN_IF_ERROR(sources_.Fill());
+  Result<StoreOptions> options = CheckStoreSettings(settings_);
+  if (!options.ok()) return sources_.WithSource(options.status());
+  return options;
 }
 
 }  // namespace thresher

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "cli/settings.h"
+#include "settings/settings.h"
 #include "store/store.h"
 
 namespace thresher {
@@ -30,21 +30,24 @@ void RegisterStoreSettings(Settings& settings, StoreSettings& target);
 // The same, checked and in the store's own terms. Messages name the flag and what it takes.
 Result<StoreOptions> CheckStoreSettings(const StoreSettings& settings);
 
-// The settings of a command that has no others from the environment.
+// The settings of a command that has no others from the environment, and --config: of a job file of
+// `thresher extract` it uses the keys that are its own.
 class StoreFlags {
  public:
-  explicit StoreFlags(CLI::App& command) : sources_(command) {
-    RegisterStoreSettings(sources_, settings_);
-  }
+  explicit StoreFlags(CLI::App& command);
   StoreFlags(const StoreFlags&) = delete;
   StoreFlags& operator=(const StoreFlags&) = delete;
 
-  // Call after the command line was parsed. kInvalidArgument if a setting cannot be used.
+  // Call once, after the command line was parsed. kInvalidArgument or kNotFound, naming where the
+  // value came from: wrong usage.
   Result<StoreOptions> Options();
 
  private:
+  struct JobFileSettings;
+
   StoreSettings settings_;
   Settings sources_;
+  std::shared_ptr<const JobFileSettings> job_file_settings_;
 };
 
 // What a command's help says about addresses.

@@ -1,19 +1,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/byte_size.h"
 #include "base/clock.h"
 #include "cli/command.h"
 #include "cli/reporter.h"
 #include "cli/run_folder.h"
-#include "cli/store_settings.h"
+#include "cli/store_command.h"
 #include "extract/progress.h"
+#include "extract/run_store.h"
 #include "verify/verify_run.h"
+#include "work/keys.h"
 
 namespace thresher {
 namespace {
@@ -50,14 +55,20 @@ void PrintJson(const Json& line) {
 // Findings and progress as they come. Not thread-safe.
 class VerifyDisplay {
  public:
-  VerifyDisplay(Clock& clock, Reporter::Mode mode)
-      : clock_(clock), mode_(mode), next_ms_(clock.MonotonicMs() + kFirstMs) {}
+  VerifyDisplay(Clock& clock, Reporter::Mode mode, Store& store)
+      : clock_(clock), mode_(mode), store_(store), next_ms_(clock.MonotonicMs() + kFirstMs) {}
 
   void Show(const Finding& finding);
   void Show(const VerifyProgress& progress);
   void ClearBar() {
     if (bar_is_shown_) std::fputs("\r\033[K", stderr);
     bar_is_shown_ = false;
+  }
+  // Ascending.
+  std::vector<int64_t> DamagedUnits() const {
+    std::vector<int64_t> units;
+    for (const auto& [unit, shard] : damaged_shards_) units.push_back(unit);
+    return units;
   }
 
  private:
@@ -66,11 +77,14 @@ class VerifyDisplay {
   static constexpr int64_t kBarMs = 200;
   static constexpr int64_t kLineMs = 5'000;
 
+  std::string ShardOf(const Finding& finding);
   std::string Text(const VerifyProgress& progress) const;
   std::string Amount(const VerifyProgress& progress, double amount) const;
 
   Clock& clock_;
   const Reporter::Mode mode_;
+  Store& store_;
+  std::map<int64_t, std::string> damaged_shards_;  // by unit; empty: unknown
   int64_t next_ms_;
   VerifyProgress::Phase phase_ = VerifyProgress::Phase::kRecords;
   RateMeter rate_{20'000};
@@ -149,17 +163,32 @@ void VerifyDisplay::Show(const VerifyProgress& progress) {
   bar_is_shown_ = true;
 }
 
+// The file in which the damage is, if it is that of a unit; empty if the finding names another one.
+std::string VerifyDisplay::ShardOf(const Finding& finding) {
+  if (finding.severity != Severity::kDamage || !finding.unit) return "";
+  const auto [entry, is_new] = damaged_shards_.try_emplace(*finding.unit);
+  if (is_new) {
+    const Result<Commit> commit = ReadCommit(store_, *finding.unit);
+    if (commit.ok()) entry->second = commit->shard;
+  }
+  const bool is_named = finding.what.find(UnitName(*finding.unit)) != std::string::npos;
+  return is_named ? "" : entry->second;
+}
+
 void VerifyDisplay::Show(const Finding& finding) {
+  const std::string shard = ShardOf(finding);
   if (mode_ == Reporter::Mode::kJson) {
     Json line = {{"event", "finding"}, {"severity", SeverityName(finding.severity)}};
     line["unit"] = finding.unit ? Json(*finding.unit) : Json();
     line["tensor"] = finding.tensor;
+    if (!shard.empty()) line["shard"] = shard;
     line["what"] = finding.what;
     return PrintJson(line);
   }
   if (mode_ == Reporter::Mode::kQuiet && finding.severity == Severity::kNote) return;
   ClearBar();
-  std::printf("%s\n", FindingLine(finding).c_str());
+  std::printf("%s%s\n", FindingLine(finding).c_str(),
+              shard.empty() ? "" : (" (" + shard + ")").c_str());
   std::fflush(stdout);
 }
 
@@ -228,11 +257,30 @@ Json SummaryJson(const VerifyReport& report) {
           {"worst_error_where", report.recomputed.worst_where}};
 }
 
+// How to have damaged units made anew. Empty if there are none.
+std::string Remedy(const std::vector<int64_t>& units, const std::string& store_arguments) {
+  if (units.empty()) return "";
+  constexpr size_t kShown = 100;
+  std::string list;
+  for (size_t i = 0; i < std::min(kShown, units.size()); ++i) {
+    list += (i == 0 ? "" : ",") + std::to_string(units[i]);
+  }
+  const std::string rest = units.size() > kShown
+                               ? fmt::format(" (and so on: {} units in all)", units.size())
+                               : std::string();
+  return fmt::format(
+      "to have what is damaged made anew: thresher clean {} --reopen {}{}, and start thresher "
+      "extract again\n",
+      store_arguments, list, rest);
+}
+
 Result<int> Verify(const VerifySettings& settings, const StoreOptions& store_options) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenRunFolder(settings.url, store_options));
-  VerifyDisplay display(Clock::Real(), settings.json    ? Reporter::Mode::kJson
-                                       : settings.quiet ? Reporter::Mode::kQuiet
-                                                        : Reporter::DefaultMode());
+  VerifyDisplay display(Clock::Real(),
+                        settings.json    ? Reporter::Mode::kJson
+                        : settings.quiet ? Reporter::Mode::kQuiet
+                                         : Reporter::DefaultMode(),
+                        *store);
   VerifyOptions options;
   options.recompute_fraction = settings.recompute;
   options.dataset_path = settings.dataset;
@@ -244,9 +292,13 @@ Result<int> Verify(const VerifySettings& settings, const StoreOptions& store_opt
   display.ClearBar();
   if (!report.ok()) return report.status();
   if (settings.json) {
-    PrintJson(SummaryJson(*report));
+    Json summary = SummaryJson(*report);
+    summary["damaged_units"] = display.DamagedUnits();
+    PrintJson(summary);
   } else {
     PrintSummary(*report);
+    const std::string arguments = StoreArguments(store->url(), store_options);
+    std::fputs(Remedy(display.DamagedUnits(), arguments).c_str(), stdout);
   }
   return report->ok() ? kExitComplete : kExitError;
 }
@@ -268,16 +320,8 @@ void AddVerifyCommand(CLI::App& app, int& exit_status) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--quiet", settings->quiet, "Only damage, warnings and the summary");
   command->add_flag("--json", settings->json, "JSON lines on the standard output");
-  auto store_flags = std::make_shared<StoreFlags>(*command);
-  command->footer(kExamples + std::string("\n\n") + kStoreAddresses);
-  command->callback([settings, store_flags, &exit_status] {
-    const Result<StoreOptions> store_options = store_flags->Options();
-    if (!store_options.ok()) {
-      exit_status = ReportUsageError(store_options.status());
-      return;
-    }
-    const Result<int> status = Verify(*settings, *store_options);
-    exit_status = status.ok() ? *status : ReportError(status.status());
+  FinishStoreCommand(*command, kExamples, exit_status, [settings](const StoreOptions& options) {
+    return Verify(*settings, options);
   });
 }
 

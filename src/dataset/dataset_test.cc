@@ -48,12 +48,12 @@ std::vector<Line> LinesOf(std::string text) {
 
 std::vector<Line> LinesOf(const Dataset& dataset) {
   std::vector<Line> lines;
-  for (int64_t index = 0; index < dataset.record_count(); ++index) {
-    const std::string location = dataset.Location(index);
-    const std::string prefix = dataset.path() + ":";
+  const Records records = dataset.Read(0, dataset.record_count()).value();
+  for (int64_t i = 0; i < records.count(); ++i) {
+    const std::string location = records.Location(i);
+    const std::string prefix = dataset.address() + ":";
     EXPECT_TRUE(location.starts_with(prefix));
-    lines.push_back(
-        {std::string(dataset.Record(index)), std::stoll(location.substr(prefix.size()))});
+    lines.push_back({std::string(records[i].text), std::stoll(location.substr(prefix.size()))});
   }
   return lines;
 }
@@ -71,7 +71,7 @@ TEST(DatasetTest, LineEndsBlankLinesAndByteOrderMark) {
 TEST(DatasetTest, FingerprintIsOfTheRecordsAlone) {
   const TemporaryFolder folder;
   const auto fingerprint = [&](const std::string& text, int64_t count) {
-    return Dataset::Open(folder.Write("d.jsonl", text))->FingerprintOfFirst(count);
+    return Dataset::Open(folder.Write("d.jsonl", text))->FingerprintOfFirst(count).value();
   };
   const std::string base = fingerprint("{1}\n{2}\n", 2);
   EXPECT_EQ(fingerprint("\r\n{1}\r\n\n{2}", 2), base) << "ends of lines and blank lines";
@@ -115,10 +115,9 @@ TEST(DatasetTest, FilesWithoutRecordsAreRefused) {
 TEST(DatasetTest, RecordsStayValidWhenItMoves) {
   const TemporaryFolder folder;
   Result<Dataset> opened = Dataset::Open(folder.Write("d.jsonl", "one\ntwo\n"));
-  const std::string_view record = opened->Record(1);
+  const Records records = opened->Read(1, 1).value();
   const Dataset moved = std::move(opened).value();
-  EXPECT_EQ(record.data(), moved.Record(1).data());
-  EXPECT_EQ(moved.Record(1), "two");
+  EXPECT_EQ(records[0].text, "two");
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -27,40 +26,8 @@ constexpr std::string_view kProbePrefix = "clean-probe-";
 // A shard that lies in the run's folder, and what its name tells.
 struct StoredShard {
   ObjectInfo object;
-  int64_t unit = 0;
-  int64_t worker_id = 0;
-  std::string session;
+  ShardName name;
 };
-
-bool Take(std::string_view& text, std::string_view literal) {
-  if (!text.starts_with(literal)) return false;
-  text.remove_prefix(literal.size());
-  return true;
-}
-
-std::optional<int64_t> TakeNumber(std::string_view& text) {
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 0) return std::nullopt;
-  text.remove_prefix(static_cast<size_t>(end - text.data()));
-  return number;
-}
-
-// Nothing for names that ShardKey does not make.
-std::optional<StoredShard> ParseShard(const ObjectInfo& object) {
-  std::string_view rest = object.key;
-  if (!Take(rest, "tpu_")) return std::nullopt;
-  const std::optional<int64_t> worker_id = TakeNumber(rest);
-  if (!worker_id || !Take(rest, "/unit-")) return std::nullopt;
-  const std::optional<int64_t> unit = TakeNumber(rest);
-  if (!unit || !Take(rest, "-e")) return std::nullopt;
-  const std::optional<int64_t> epoch = TakeNumber(rest);
-  if (!epoch || !Take(rest, "-") || !rest.ends_with(".safetensors")) return std::nullopt;
-  rest.remove_suffix(std::string_view(".safetensors").size());
-  StoredShard shard{object, *unit, *worker_id, std::string(rest)};
-  if (ShardKey(*worker_id, *unit, *epoch, shard.session) != object.key) return std::nullopt;
-  return shard;
-}
 
 // One look at one run.
 class Cleaning {
@@ -156,15 +123,15 @@ Status Cleaning::CleanShards() {
   std::map<int64_t, int64_t> shards_of_unit;
   std::vector<StoredShard> shards;
   for (const ObjectInfo& object : objects) {
-    std::optional<StoredShard> shard = ParseShard(object);
-    if (!shard || shard->unit >= run_.plan.unit_count()) continue;
-    ++shards_of_unit[shard->unit];
-    shards.push_back(*std::move(shard));
+    std::optional<ShardName> name = ParseShardKey(object.key);
+    if (!name || name->unit >= run_.plan.unit_count()) continue;
+    ++shards_of_unit[name->unit];
+    shards.push_back({object, *std::move(name)});
   }
   // The only shard of a committed unit is the one that its commit refers to, or all there is left
   // of it. So a tidy run costs no request for each unit.
   std::erase_if(shards, [&](const StoredShard& shard) {
-    return shards_of_unit[shard.unit] == 1 && committed_.contains(shard.unit);
+    return shards_of_unit[shard.name.unit] == 1 && committed_.contains(shard.name.unit);
   });
   return ForEach(kConnections, static_cast<int64_t>(shards.size()), [&](int64_t i) {
     CleanShard(shards[static_cast<size_t>(i)]);
@@ -197,23 +164,24 @@ Cleaning::Judgement Cleaning::Judge(const StoredShard& shard) {
 }
 
 Cleaning::Judgement Cleaning::JudgeByCommit(const StoredShard& shard) {
-  const Result<Commit> commit = ReadCommit(store_, shard.unit);
+  const Result<Commit> commit = ReadCommit(store_, shard.name.unit);
   if (commit.ok() && commit->shard == shard.object.key) return {.is_in_use = true, .why = ""};
   if (commit.ok()) {
     return {.is_leftover = true,
-            .why = fmt::format("unit {} is committed with another shard", shard.unit)};
+            .why = fmt::format("unit {} is committed with another shard", shard.name.unit)};
   }
   if (commit.status().code() != Code::kNotFound) {
     return {.why = "its unit's commit cannot be read: " + commit.status().message()};
   }
   return {.is_leftover = true,
           .unit_is_open = true,
-          .why = fmt::format("unit {} is open, and session {} is gone", shard.unit, shard.session)};
+          .why = fmt::format("unit {} is open, and session {} is gone", shard.name.unit,
+                             shard.name.session)};
 }
 
 // Why the session that made the shard of an open unit might still commit it; empty if it cannot.
 std::string Cleaning::ObjectionOfMaker(const StoredShard& shard) {
-  const std::string heartbeat_key = HeartbeatKey(shard.worker_id, shard.session);
+  const std::string heartbeat_key = HeartbeatKey(shard.name.worker_id, shard.name.session);
   const Result<ObjectInfo> heartbeat = store_.Stat(heartbeat_key);
   if (heartbeat.ok() && HasStopped(heartbeat_key)) return "";
   if (!heartbeat.ok() && heartbeat.status().code() != Code::kNotFound) {
@@ -222,7 +190,7 @@ std::string Cleaning::ObjectionOfMaker(const StoredShard& shard) {
   if (heartbeat.ok() && !IsOld(heartbeat->modified_ms)) {
     return "its unit is open, and its worker may be alive";
   }
-  const Result<std::vector<ObjectInfo>> claims = ListAll(store_, LeasePrefix(shard.unit));
+  const Result<std::vector<ObjectInfo>> claims = ListAll(store_, LeasePrefix(shard.name.unit));
   if (!claims.ok()) return "the unit's claims cannot be read";
   for (const ObjectInfo& claim : *claims) {
     if (!IsOld(claim.modified_ms)) return "its unit is open, and was claimed lately";
@@ -242,11 +210,11 @@ bool Cleaning::HasStopped(const std::string& heartbeat_key) {
 // After the shard of an open unit was removed: did its maker wake up and commit it all the same?
 void Cleaning::CheckNotCommitted(const StoredShard& shard) {
   if (!JudgeByCommit(shard).is_in_use) return;
-  const Status reopened = ReopenUnit(store_, run_, shard.unit);
+  const Status reopened = ReopenUnit(store_, run_, shard.name.unit);
   AddProblem(fmt::format(
       "unit {} was committed by session {}, which had been silent, at the moment when its shard "
       "was removed; {}",
-      shard.unit, shard.session,
+      shard.name.unit, shard.name.session,
       reopened.ok() ? "the unit is open again: start a worker"
                     : "open it with thresher clean --reopen: " + reopened.message()));
 }
@@ -256,13 +224,11 @@ void Cleaning::CheckNotCommitted(const StoredShard& shard) {
 Status Cleaning::CleanHandovers() {
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kHandoversPrefix));
   for (const ObjectInfo& object : objects) {
-    std::string_view rest = object.key;
-    if (!Take(rest, kHandoversPrefix) || !Take(rest, "unit-")) continue;
-    const std::optional<int64_t> unit = TakeNumber(rest);
-    if (!unit || !committed_.contains(*unit) || !IsOld(object.modified_ms)) continue;
-    if (!store_.Stat(CommitKey(*unit)).ok()) continue;
+    const std::optional<HandoverName> name = ParseHandoverKey(object.key);
+    if (!name || !committed_.contains(name->unit) || !IsOld(object.modified_ms)) continue;
+    if (!store_.Stat(CommitKey(name->unit)).ok()) continue;
     HandleObject({LeftoverKind::kHandover, object.key, object.bytes, object.modified_ms,
-                  fmt::format("unit {} is committed", *unit)});
+                  fmt::format("unit {} is committed", name->unit)});
   }
   return OkStatus();
 }

@@ -12,8 +12,8 @@
 
 #include "base/temporary_folder_for_test.h"
 #include "extract/run_store.h"
-#include "store/broken_stores_for_test.h"
 #include "store/fault_store.h"
+#include "store/forwarding_store.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
@@ -39,10 +39,10 @@ class ManualClock : public Clock {
 };
 
 // Calls `before` in front of each call.
-class ScriptedStore : public PassingStore {
+class ScriptedStore : public ForwardingStore {
  public:
   ScriptedStore(Store& inner, std::function<void(int64_t call)> before)
-      : PassingStore(inner), before_(std::move(before)) {}
+      : ForwardingStore(inner), before_(std::move(before)) {}
 
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
     before_(++calls_);
@@ -82,7 +82,7 @@ class CleaningTest : public testing::Test {
     RunSpec spec;
     spec.model = {"m", "Fake", 2, 24, "c", "w"};
     spec.dataset = {"d", "f", 4};
-    spec.prompts = {"p", 2048, "truncate"};
+    spec.prompts = {"p", {{"max_tokens", "2048"}}};
     spec.capture.hooks = {"blocks.0.hook_resid_post"};
     spec.capture.dtype = "bf16";
     spec.capture.compute = "f32";

@@ -29,17 +29,18 @@ constexpr int64_t kMaxLargeBytes = int64_t{256} << 20;  // held in memory
 // One examination of one store.
 class Examination {
  public:
-  Examination(Store& store, Store& single_stream, Clock& clock, const DoctorOptions& options)
-      : store_(store),
+  Examination(const StoresToExamine& stores, Clock& clock, const DoctorOptions& options)
+      : store_(stores.store),
         clock_(clock),
         options_(options),
-        cloud_(CloudOf(store.url())),
+        cloud_(CloudOf(store_.url())),
         folder_("thresher-doctor-" + RandomSessionId()),
-        traces_(store.url(), folder_),
-        observed_(store, clock, options.stop),
+        traces_(store_.url(), folder_),
+        observed_(store_, clock, options.stop),
         own_(observed_, folder_),
-        observed_single_(single_stream, clock, options.stop),
-        own_single_(observed_single_, folder_) {}
+        observed_single_(stores.single_stream, clock, options.stop),
+        own_single_(observed_single_, folder_),
+        observed_impatient_(stores.impatient, clock, options.stop) {}
 
   DoctorReport Run();
 
@@ -52,6 +53,7 @@ class Examination {
     Add({std::move(name), Verdict::kGood, std::move(text), ""});
   }
 
+  bool IsReached();
   bool CheckRights();
   void AddRight(const char* name, Right right, const char* what, const Status& status);
   void CheckContract(std::string_view name, std::string_view advice);
@@ -74,7 +76,9 @@ class Examination {
   SubfolderStore own_;
   ObservedStore observed_single_;
   SubfolderStore own_single_;
+  ObservedStore observed_impatient_;
   DoctorReport report_;
+  bool was_reached_ = false;
   bool may_have_left_something_ = true;
 };
 
@@ -89,6 +93,17 @@ void Examination::AddRight(const char* name, Right right, const char* what, cons
   if (status.ok()) return AddGood(name, what);
   Add({name, Verdict::kBad, fmt::format("{}: {}", what, status.message()),
        AdviceFor(cloud_, right, status)});
+}
+
+// Where nobody listens, every further call would take as long as its retries.
+bool Examination::IsReached() {
+  Step("waiting for the first answer of " + store_.url());
+  const Status first = observed_impatient_.Stat(folder_ + "/" + std::string(kProbe)).status();
+  if (first.code() != Code::kUnavailable) return true;
+  Add({"reach", Verdict::kBad, "no answer: " + first.message(),
+       AdviceIfNothingWorks(cloud_, first)});
+  Add({"rights", Verdict::kNotChecked, "the permissions one by one", "mend the above first"});
+  return false;
 }
 
 // Each right by itself, so that what is missing can be named. False if one is.
@@ -322,6 +337,7 @@ void Examination::CheckChecksum() {
 
 // Also after a stop, hence not through the observed store.
 void Examination::CleanUp() {
+  if (!was_reached_) return;
   Step("removing what was written");
   constexpr int64_t kConnections = 16;
   const Status removed = DeleteAll(store_, folder_ + "/", kConnections);
@@ -338,7 +354,8 @@ void Examination::CleanUp() {
 DoctorReport Examination::Run() {
   report_.url = store_.url();
   report_.folder = folder_;
-  if (CheckRights()) {
+  was_reached_ = IsReached();
+  if (was_reached_ && CheckRights()) {
     may_have_left_something_ = true;
     CheckContract("create-race",
                   "no run is safe here: this server does not honour conditional writes; use "
@@ -388,9 +405,9 @@ bool DoctorReport::ok() const {
   });
 }
 
-DoctorReport ExamineStore(Store& store, Store& single_stream, Clock& clock,
+DoctorReport ExamineStore(const StoresToExamine& stores, Clock& clock,
                           const DoctorOptions& options) {
-  return Examination(store, single_stream, clock, options).Run();
+  return Examination(stores, clock, options).Run();
 }
 
 }  // namespace thresher

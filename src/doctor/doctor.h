@@ -80,10 +80,17 @@ struct DoctorOptions {
   std::function<void(std::string_view)> on_step = {};   // what is being done now
 };
 
-// Tries the store in a folder of its own, "thresher-doctor-<random>", and removes it again.
-// `single_stream`: the same folder opened without parallel parts. The store may be one that does
-// not work at all: that is a finding, not an error.
-DoctorReport ExamineStore(Store& store, Store& single_stream, Clock& clock,
+// One folder, opened in several ways. Borrowed; they may be the same object.
+struct StoresToExamine {
+  Store& store;
+  Store& single_stream;  // without parallel parts
+  Store& impatient;      // gives up soon: for the first call, as long as nobody knows who answers
+};
+
+// Tries the store in a folder of its own, "thresher-doctor-<random>", and removes it again. The
+// store may be one that does not work at all: that is a finding, not an error. Where nobody answers
+// the first call, no other is made.
+DoctorReport ExamineStore(const StoresToExamine& stores, Clock& clock,
                           const DoctorOptions& options);
 
 }  // namespace thresher

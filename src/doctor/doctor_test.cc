@@ -13,6 +13,7 @@
 #include "store/broken_stores_for_test.h"
 #include "store/contract.h"
 #include "store/fault_store.h"
+#include "store/forwarding_store.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
 
@@ -26,7 +27,7 @@ DoctorOptions SmallOptions() {
 }
 
 DoctorReport Examine(Store& store, const DoctorOptions& options = SmallOptions()) {
-  return ExamineStore(store, store, Clock::Real(), options);
+  return ExamineStore({store, store, store}, Clock::Real(), options);
 }
 
 const DoctorLine* Find(const DoctorReport& report, std::string_view name) {
@@ -45,9 +46,9 @@ std::string BadLines(const DoctorReport& report) {
 }
 
 // Says that it is a store of some cloud.
-class NamedStore : public PassingStore {
+class NamedStore : public ForwardingStore {
  public:
-  NamedStore(Store& inner, std::string url) : PassingStore(inner), url_(std::move(url)) {}
+  NamedStore(Store& inner, std::string url) : ForwardingStore(inner), url_(std::move(url)) {}
   std::string url() const override { return url_; }
 
  private:
@@ -98,9 +99,9 @@ TEST(DoctorTest, TheWholeSuiteWhereAsked) {
 }
 
 // Remembers the longest object that it was to take, and takes none as long.
-class SmallStore : public PassingStore {
+class SmallStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
     longest = std::max(longest, bytes.size());
     return bytes.size() > size_t{1} << 20 ? Unavailable("full") : inner_.Put(key, bytes);
@@ -180,6 +181,25 @@ TEST(DoctorTest, AStoreThatDoesNotAnswerIsAFinding) {
   EXPECT_EQ(BadLines(report), "reach");
   EXPECT_THAT(Find(report, "reach")->text, HasSubstr("connection refused"));
   EXPECT_THAT(Find(report, "reach")->advice, HasSubstr("--store-endpoint"));
+  EXPECT_EQ(dead.CallCount(), 1) << "each further call would take as long";
+}
+
+// Retries are for stores that are known to be there.
+TEST(DoctorTest, TheFirstCallGoesToTheImpatientStore) {
+  MemoryStore inner;
+  FaultStore patient(inner, Clock::Real());
+  FaultStore impatient(inner, Clock::Real(), {{.status = Unavailable("connection refused")}});
+  std::string first_step;
+  DoctorOptions options = SmallOptions();
+  options.on_step = [&](std::string_view step) {
+    if (first_step.empty()) first_step = step;
+  };
+  EXPECT_EQ(BadLines(ExamineStore({patient, patient, impatient}, Clock::Real(), options)), "reach");
+  EXPECT_EQ(patient.CallCount(), 0);
+  EXPECT_EQ(impatient.CallCount(), 1);
+  EXPECT_THAT(first_step, HasSubstr("first answer of memory:"));
+  EXPECT_TRUE(ExamineStore({patient, patient, impatient}, Clock::Real(), options).ok());
+  EXPECT_EQ(impatient.CallCount(), 2);
 }
 
 TEST(DoctorTest, WhereEverythingIsRefusedTheCredentialsComeFirst) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -17,12 +18,21 @@ namespace thresher {
 struct PackedBatch {
   std::span<const int32_t> token_ids;         // [tokens]; each in [0, vocabulary)
   std::span<const int64_t> sequence_offsets;  // [sequences + 1]; from 0 to tokens, rising strictly
+  // Ascending indices into token_ids: the tokens whose rows are written. Nothing: all of them; a
+  // list without entries: none.
+  std::optional<std::span<const int32_t>> stored_tokens = std::nullopt;
+
+  int64_t token_count() const { return static_cast<int64_t>(token_ids.size()); }
+  int64_t row_count() const {
+    return stored_tokens ? static_cast<int64_t>(stored_tokens->size()) : token_count();
+  }
 };
 
-// Where one hook point's rows of this batch go: borrowed memory of the caller.
+// Where one hook point's rows of this batch go: borrowed memory of the caller. Only tokens whose
+// rows are written have a place in it: row r is that of the r-th of them.
 struct HookOutput {
-  std::byte* rows = nullptr;  // [tokens, width] in the stored dtype, row after row
-  float* scales = nullptr;    // [tokens]; used only if HasScale(stored dtype)
+  std::byte* rows = nullptr;  // [PackedBatch::row_count(), width] in the stored dtype
+  float* scales = nullptr;    // [PackedBatch::row_count()]; used only if HasScale(stored dtype)
 };
 
 struct EngineInfo {
@@ -43,8 +53,10 @@ class Engine {
 
   // Runs the forward pass up to the deepest hook point and writes outputs[i] for the i-th hook
   // point of the list that the engine was created with. The same batch on the same machine type
-  // gives the same bytes, in every process and for any number of threads.
-  // kInvalidArgument if a token id is outside the vocabulary. On an error the outputs are garbage.
+  // gives the same bytes, in every process and for any number of threads; a row's bytes do not
+  // depend on which other rows are written.
+  // kInvalidArgument if a token id is outside the vocabulary or the batch is not as described
+  // above. On an error the outputs are garbage.
   virtual Status Forward(const PackedBatch& batch, std::span<const HookOutput> outputs) = 0;
 };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
-#include <set>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -51,6 +50,14 @@ struct FinishedUnits {
   std::vector<int64_t> missing;
 };
 
+// An error is no answer: a unit is missing only if the store says so.
+Result<bool> IsThere(Store& store, const std::string& key) {
+  const Result<ObjectInfo> info = store.Stat(key);
+  if (info.status().code() == Code::kNotFound) return false;
+  if (!info.ok()) return info.status().WithContext(key);
+  return true;
+}
+
 // What lists do not show is asked for by name: lists may lag.
 Result<FinishedUnits> FindFinishedUnits(Store& store, int64_t unit_count) {
   ASSIGN_OR_RETURN(const std::vector<int64_t> committed,
@@ -62,34 +69,32 @@ Result<FinishedUnits> FindFinishedUnits(Store& store, int64_t unit_count) {
     const auto is_in = [&](const std::vector<int64_t>& list) {
       return std::binary_search(list.begin(), list.end(), unit);
     };
-    if (is_in(committed) || (!is_in(set_aside) && store.Stat(CommitKey(unit)).ok())) {
-      units.committed.push_back(unit);
-    } else if (is_in(set_aside) || store.Stat(QuarantineKey(unit)).ok()) {
-      units.set_aside.push_back(unit);
-    } else {
-      units.missing.push_back(unit);
-      constexpr size_t kEnough = 1'000;
-      if (units.missing.size() == kEnough) break;
+    const bool is_listed_aside = is_in(set_aside);
+    bool is_committed = is_in(committed);
+    if (!is_committed && !is_listed_aside) {
+      ASSIGN_OR_RETURN(is_committed, IsThere(store, CommitKey(unit)));
     }
+    if (is_committed) {
+      units.committed.push_back(unit);
+      continue;
+    }
+    bool is_set_aside = is_listed_aside;
+    if (!is_set_aside) {
+      ASSIGN_OR_RETURN(is_set_aside, IsThere(store, QuarantineKey(unit)));
+    }
+    if (is_set_aside) {
+      units.set_aside.push_back(unit);
+      continue;
+    }
+    units.missing.push_back(unit);
+    constexpr size_t kEnough = 1'000;
+    if (units.missing.size() == kEnough) break;
   }
   return units;
 }
 
-// Somebody has removed commits by hand, or opened units while others looked.
-Status RemoveWrongMarks(Store& store, int64_t unit_count, const std::vector<int64_t>& missing) {
-  std::set<int64_t> blocks;
-  for (const int64_t unit : missing) blocks.insert(BlockOf(unit));
-  for (const int64_t block : blocks) {
-    RETURN_IF_ERROR(DeleteBelow(store, BlockMarkPrefix(block)));
-  }
-  return store.Delete(CompletionKey(unit_count));
-}
-
 Result<bool> IsExtended(Store& store, const Run& run) {
-  const Result<ObjectInfo> extension = store.Stat(ExtensionKey(run.extension_count + 1));
-  if (extension.status().code() == Code::kNotFound) return false;
-  RETURN_IF_ERROR(extension.status());
-  return true;
+  return IsThere(store, ExtensionKey(run.extension_count + 1));
 }
 
 }  // namespace
@@ -112,7 +117,8 @@ Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run) {
   const int64_t unit_count = run.plan.unit_count();
   ASSIGN_OR_RETURN(const FinishedUnits units, FindFinishedUnits(store, unit_count));
   if (!units.missing.empty()) {
-    RETURN_IF_ERROR(RemoveWrongMarks(store, unit_count, units.missing));
+    // Somebody has removed commits by hand, or opened units while others looked.
+    RETURN_IF_ERROR(RemoveFinishedMarks(store, unit_count, units.missing));
     return std::optional<Completion>();
   }
   std::vector<Quarantine> quarantined;
@@ -142,9 +148,15 @@ Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run) {
 }
 
 Result<bool> IsStillComplete(Store& store, const Run& run) {
-  ASSIGN_OR_RETURN(const FinishedUnits units, FindFinishedUnits(store, run.plan.unit_count()));
-  for (const int64_t unit : units.missing) RETURN_IF_ERROR(ReopenUnit(store, run, unit));
-  return units.missing.empty();
+  const int64_t unit_count = run.plan.unit_count();
+  ASSIGN_OR_RETURN(const FinishedUnits units, FindFinishedUnits(store, unit_count));
+  if (units.missing.empty()) return true;
+  RETURN_IF_ERROR(RemoveFinishedMarks(store, unit_count, units.missing));
+  RETURN_IF_ERROR(DeleteBelow(store, ManifestLeasePrefix(unit_count)));
+  for (const int64_t unit : units.missing) {
+    RETURN_IF_ERROR(DeleteBelow(store, LeasePrefix(unit)));
+  }
+  return false;
 }
 
 Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const Run& run,
@@ -152,13 +164,14 @@ Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const 
   const int64_t unit_count = run.plan.unit_count();
   const Lease lease{
       .unit = unit_count, .epoch = 1, .worker_id = options.worker_id, .session = options.session};
-  IdlePause pause(options.poll_ms, options.lease_ttl_ms / 8,
-                  std::hash<std::string>()(options.session));
+  IdlePause pause(options.poll_ms, options.lease_ttl_ms / 8, options.session);
   for (int64_t epoch = 1;; ++epoch) {
     ASSIGN_OR_RETURN(std::optional<Completion> completion, FindCompletion(store, run));
-    // Somebody may have deleted the manifest, to have it written again.
-    const bool is_gone = store.Stat(kManifestKey).status().code() == Code::kNotFound;
-    if (completion) return is_gone ? WriteManifest(store, run) : completion;
+    if (completion) {
+      // Somebody may have deleted the manifest, to have it written again.
+      ASSIGN_OR_RETURN(const bool has_manifest, IsThere(store, std::string(kManifestKey)));
+      return has_manifest ? completion : WriteManifest(store, run);
+    }
     ASSIGN_OR_RETURN(const CreatedRecord created,
                      CreateRecord(store, ManifestLeaseKey(unit_count, epoch), lease.ToText()));
     if (created.creation == Creation::kOurs) return WriteManifest(store, run);

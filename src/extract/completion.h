@@ -22,8 +22,11 @@ Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run);
 // The record that the run is complete, if it is there.
 Result<std::optional<Completion>> FindCompletion(Store& store, const Run& run);
 
-// Lists a run that is said to be complete, and opens the units whose records are gone: somebody has
-// removed them, to have the units made anew. True if there were none.
+// Lists a run that is said to be complete. True if every unit has its record. If records are gone
+// (somebody has removed them, to have the units made anew), removes what says that the run is
+// complete and the claims of the missing units, and nothing else: another worker may have made such
+// a unit again by now. The manifest stays until the next one replaces it. On an error call it
+// again.
 Result<bool> IsStillComplete(Store& store, const Run& run);
 
 struct ConcludeOptions {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/stored_rows_for_test.h"
 #include "extract/shard_builder.h"
 #include "shard/convert.h"
 
@@ -43,10 +44,11 @@ class FakeEngine : public Engine {
           }
         }
       }
-      EncodeRows(rows.data(), batch.sequence_offsets.back(), width, width, format_.dtype,
-                 outputs[hook].rows, outputs[hook].scales);
+      rows = StoredRowsOf(batch, rows, width);
+      EncodeRows(rows.data(), batch.row_count(), width, width, format_.dtype, outputs[hook].rows,
+                 outputs[hook].scales);
     }
-    tokens_computed += batch.sequence_offsets.back();
+    tokens_computed += batch.token_count();
     ++batches_computed;
     return OkStatus();
   }

@@ -27,18 +27,21 @@ Result<int64_t> LoadRows(Store& store, const std::string& record_key, const Shar
   UnitJob prefix_job = PrefixOf(job, sequences);
   prefix_job.epoch = record.epoch;
   ShardBuilder prefix(format, prefix_job);
-  if (prefix.file_bytes() != record.bytes) return 0;
+  if (prefix.file_bytes() != record.bytes ||
+      prefix_job.token_count() != record.forward_token_count) {
+    return 0;
+  }
   Arena memory;
   RETURN_IF_ERROR(memory.Reserve(record.bytes));
   const std::span<std::byte> file(memory.data(), static_cast<size_t>(record.bytes));
   RETURN_IF_ERROR(store.GetRange(record.shard, 0, file));
-  // The header and the small tensors hold the token ids, so the checksum of a file built from our
-  // own job fits only if the other worker saw the same unit.
+  // The header and the small tensors hold the token ids of the rows and their positions, so the
+  // checksum of a file built from our own job fits only if the other worker saw the same unit.
   if (FormatCrc32c(ExtendCrc32c(0, file)) != record.checksum) return 0;
   prefix.SetMemory(memory.data());
-  builder.CopyRows(prefix, prefix_job.token_count());
+  builder.CopyRows(prefix, prefix_job.row_count());
   for (const BatchRange& batch : prefix_job.batches) {
-    prefix.Absorb(job.sequence_offsets[static_cast<size_t>(batch.end_sequence)]);
+    prefix.Absorb(job.row_offsets[static_cast<size_t>(batch.end_sequence)]);
   }
   prefix.Finish();
   return prefix.DescribeContent().checksum == record.checksum ? sequences : 0;
@@ -51,8 +54,8 @@ Status SaveHandover(Store& store, const ShardFormat& format, const UnitJob& job,
   Arena memory;
   RETURN_IF_ERROR(memory.Reserve(prefix.file_bytes()));
   prefix.SetMemory(memory.data());
-  prefix.CopyRows(builder, prefix_job.token_count());
-  prefix.Absorb(prefix_job.token_count());
+  prefix.CopyRows(builder, prefix_job.row_count());
+  prefix.Absorb(prefix_job.row_count());
   prefix.Finish();
   Commit record = prefix.DescribeContent();
   record.shard = HandoverShardKey(job.unit, job.epoch);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/random.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -22,15 +23,6 @@ Claimant ClaimantOf(std::string_view text, const std::string& key) {
   return {lease->session, HeartbeatKey(lease->worker_id, lease->session)};
 }
 
-// FNV-1a (Fowler, Noll, Vo 1991), so that a session always makes the same choices.
-uint64_t SeedOf(std::string_view session) {
-  uint64_t hash = 14695981039346656037u;
-  for (const char character : session) {
-    hash = (hash ^ static_cast<unsigned char>(character)) * 1099511628211u;
-  }
-  return hash;
-}
-
 }  // namespace
 
 Ledger::Ledger(Store& store, Clock& clock, const Run& run, Options options)
@@ -43,7 +35,7 @@ Ledger::Ledger(Store& store, Clock& clock, const Run& run, Options options)
               .stream_count = options_.worker_count,
               .lease_ttl_ms = options_.lease_ttl_ms,
               .seed = SeedOf(options_.session)}),
-      pause_(options_.idle_poll_ms, options_.lease_ttl_ms / 8, SeedOf(options_.session)) {}
+      pause_(options_.idle_poll_ms, options_.lease_ttl_ms / 8, options_.session) {}
 
 Status Ledger::Beat(const Heartbeat& heartbeat) {
   RETURN_IF_ERROR(

@@ -29,17 +29,16 @@ class SleeplessClock : public Clock {
 };
 
 // Reports a checksum as some clouds do, and damages or drops the first uploads of shards.
-class CloudLikeStore : public Store {
+class CloudLikeStore : public MemoryStore {
  public:
   enum class Damage { kNone, kCut, kFlip, kDrop };
 
-  explicit CloudLikeStore(Clock& clock) : inner_(clock) {}
+  using MemoryStore::MemoryStore;
 
-  std::string url() const override { return inner_.url(); }
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
-    if (!key.ends_with(".safetensors")) return inner_.Put(key, bytes);
+    if (!key.ends_with(".safetensors")) return MemoryStore::Put(key, bytes);
     ++uploads;
-    if (uploads > damaged_uploads) return inner_.Put(key, bytes);
+    if (uploads > damaged_uploads) return MemoryStore::Put(key, bytes);
     std::vector<std::byte> damaged(bytes.begin(), bytes.end());
     switch (damage) {
       case Damage::kDrop:
@@ -53,38 +52,23 @@ class CloudLikeStore : public Store {
       case Damage::kNone:
         break;
     }
-    return inner_.Put(key, damaged);
-  }
-  CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override {
-    return inner_.CreateIfAbsent(key, bytes);
-  }
-  Result<std::string> GetText(std::string_view key) override { return inner_.GetText(key); }
-  Status GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) override {
-    return inner_.GetRange(key, offset, out);
+    return MemoryStore::Put(key, damaged);
   }
   Result<ObjectInfo> Stat(std::string_view key) override {
-    ASSIGN_OR_RETURN(ObjectInfo info, inner_.Stat(key));
+    ASSIGN_OR_RETURN(ObjectInfo info, MemoryStore::Stat(key));
     if (checksum_kind == "crc32c:") {
-      ASSIGN_OR_RETURN(const std::string bytes, inner_.GetText(key));
+      ASSIGN_OR_RETURN(const std::string bytes, MemoryStore::GetText(key));
       info.checksum = FormatCrc32c(ExtendCrc32c(0, AsBytes(bytes)));
     } else if (!checksum_kind.empty()) {
       info.checksum = checksum_kind + "00112233445566778899aabbccddeeff";
     }
     return info;
   }
-  Result<ListPage> List(std::string_view prefix, std::string_view start_after,
-                        int64_t limit) override {
-    return inner_.List(prefix, start_after, limit);
-  }
-  Status Delete(std::string_view key) override { return inner_.Delete(key); }
 
   std::string checksum_kind;
   Damage damage = Damage::kNone;
   int64_t damaged_uploads = 0;
   int64_t uploads = 0;
-
- private:
-  MemoryStore inner_;
 };
 
 // A run of two units, one worker's ledger, and a shard for unit 1.

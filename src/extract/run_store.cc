@@ -1,6 +1,8 @@
 #include "extract/run_store.h"
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -34,20 +36,16 @@ Status AddExtension(const Extension& extension, const std::string& key, Run& run
   return OkStatus();
 }
 
+// Those that `run` does not have yet. By name, since lists may lag.
 Status LoadExtensions(Store& store, Run& run) {
-  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store, kExtensionsPrefix));
-  const auto is_there = [&](const std::string& key) {
-    return std::any_of(objects.begin(), objects.end(),
-                       [&](const ObjectInfo& object) { return object.key == key; });
-  };
-  while (is_there(ExtensionKey(run.extension_count + 1))) {
+  for (;;) {
     const std::string key = ExtensionKey(run.extension_count + 1);
     Result<std::string> text = store.GetText(key);
+    if (text.status().code() == Code::kNotFound) return OkStatus();
     if (!text.ok()) return text.status().WithContext(key);
     ASSIGN_OR_RETURN(const Extension extension, Extension::FromText(*text, key));
     RETURN_IF_ERROR(AddExtension(extension, key, run));
   }
-  return OkStatus();
 }
 
 // True if nothing but the data set differs, and the worker's is longer.
@@ -56,6 +54,12 @@ bool IsLonger(const RunSpec& run, const RunSpec& wanted) {
   with_runs_dataset.dataset = run.dataset;
   return DifferingFields(run, with_runs_dataset).empty() &&
          wanted.dataset.sample_count > run.dataset.sample_count;
+}
+
+Result<Run> LoadRunOf(Store& store, RunSpec spec) {
+  ASSIGN_OR_RETURN(Run run, LoadPlanOf(store, std::move(spec)));
+  RETURN_IF_ERROR(LoadExtensions(store, run));
+  return run;
 }
 
 Status DisagreementWith(const Store& store, const Run& run, const RunSpec& wanted) {
@@ -71,7 +75,8 @@ Status DisagreementWith(const Store& store, const Run& run, const RunSpec& wante
 // Creates the next extension of the run, unless somebody else has by now.
 Status Extend(Store& store, const Run& run, const RunSpec& wanted, const JoinParts& parts) {
   const int64_t first = run.spec.dataset.sample_count;
-  if (parts.dataset_fingerprint(first) != run.spec.dataset.fingerprint) {
+  ASSIGN_OR_RETURN(const std::string fingerprint, parts.dataset_fingerprint(first));
+  if (fingerprint != run.spec.dataset.fingerprint) {
     return FailedPrecondition(wanted.dataset.path + " does not begin with the " +
                               std::to_string(first) + " samples of the run in " + store.url() +
                               ": a run can only be extended at its end");
@@ -84,13 +89,15 @@ Status Extend(Store& store, const Run& run, const RunSpec& wanted, const JoinPar
 
 }  // namespace
 
-Result<Run> LoadRun(Store& store) {
+Result<RunSpec> LoadRunSpec(Store& store) {
   Result<std::string> text = store.GetText(kRunKey);
   if (!text.ok()) return text.status().WithContext(std::string(kRunKey));
-  ASSIGN_OR_RETURN(RunSpec spec, RunSpec::FromText(*text, kRunKey));
-  ASSIGN_OR_RETURN(Run run, LoadPlanOf(store, std::move(spec)));
-  RETURN_IF_ERROR(LoadExtensions(store, run));
-  return run;
+  return RunSpec::FromText(*text, kRunKey);
+}
+
+Result<Run> LoadRun(Store& store) {
+  ASSIGN_OR_RETURN(RunSpec spec, LoadRunSpec(store));
+  return LoadRunOf(store, std::move(spec));
 }
 
 Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::string_view text) {
@@ -114,22 +121,25 @@ Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::stri
 }
 
 Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted, const JoinParts& parts) {
-  Result<std::string> existing = store.GetText(kRunKey);
-  if (!existing.ok() && existing.status().code() != Code::kNotFound) {
-    return existing.status().WithContext("reading run.json in " + store.url());
+  Result<std::string> text = store.GetText(kRunKey);
+  if (!text.ok() && text.status().code() != Code::kNotFound) {
+    return text.status().WithContext("reading run.json in " + store.url());
   }
-  if (!existing.ok()) {
+  if (!text.ok()) {
     // The plan goes first, under a name that holds the run's fingerprint, so that there is never a
     // run.json without its plan.
     ASSIGN_OR_RETURN(const Plan plan, parts.make_plan({0, wanted.dataset.sample_count}));
     const std::string plan_key = PlanKey(wanted.Fingerprint());
     RETURN_IF_ERROR(CreateRecord(store, plan_key, plan.ToJson()).status());
-    RETURN_IF_ERROR(CreateRecord(store, kRunKey, wanted.ToText()).status());
+    text = wanted.ToText();
+    ASSIGN_OR_RETURN(CreatedRecord created, CreateRecord(store, kRunKey, *text));
+    if (created.creation == Creation::kSomeoneElses) text = std::move(created.existing);
   }
-  ASSIGN_OR_RETURN(Run run, LoadRun(store));
+  ASSIGN_OR_RETURN(RunSpec spec, RunSpec::FromText(*text, kRunKey));
+  ASSIGN_OR_RETURN(Run run, LoadRunOf(store, std::move(spec)));
   if (parts.extend && IsLonger(run.spec, wanted)) {
     RETURN_IF_ERROR(Extend(store, run, wanted, parts));
-    ASSIGN_OR_RETURN(run, LoadRun(store));
+    RETURN_IF_ERROR(LoadExtensions(store, run));
   }
   if (!DifferingFields(run.spec, wanted).empty()) return DisagreementWith(store, run, wanted);
   return run;
@@ -167,6 +177,16 @@ Status DeleteBelow(Store& store, const std::string& prefix) {
   return OkStatus();
 }
 
+Status RemoveFinishedMarks(Store& store, int64_t unit_count, const std::vector<int64_t>& units) {
+  RETURN_IF_ERROR(store.Delete(CompletionKey(unit_count)));
+  std::set<int64_t> blocks;
+  for (const int64_t unit : units) blocks.insert(BlockOf(unit));
+  for (const int64_t block : blocks) {
+    RETURN_IF_ERROR(DeleteBelow(store, BlockMarkPrefix(block)));
+  }
+  return OkStatus();
+}
+
 // Whatever says "finished" goes before the commit, so that whoever is stopped on the way leaves a
 // unit that is finished or can be claimed; and after it once more, for a worker that looked in
 // between may have marked the block again.
@@ -177,9 +197,8 @@ Status ReopenUnit(Store& store, const Run& run, int64_t unit) {
                            std::to_string(unit_count - 1));
   }
   const auto remove_marks = [&]() -> Status {
-    RETURN_IF_ERROR(store.Delete(CompletionKey(unit_count)));
+    RETURN_IF_ERROR(RemoveFinishedMarks(store, unit_count, {unit}));
     RETURN_IF_ERROR(store.Delete(kManifestKey));
-    RETURN_IF_ERROR(DeleteBelow(store, BlockMarkPrefix(BlockOf(unit))));
     return DeleteBelow(store, ManifestLeasePrefix(unit_count));
   };
   RETURN_IF_ERROR(remove_marks());

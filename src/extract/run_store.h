@@ -23,6 +23,9 @@ struct Run {
   int64_t extension_count = 0;
 };
 
+// Reads run.json alone. kNotFound if the folder holds no run.
+Result<RunSpec> LoadRunSpec(Store& store);
+
 // Reads run.json, the plan and the extensions. kNotFound if the folder holds no run.
 Result<Run> LoadRun(Store& store);
 
@@ -31,7 +34,7 @@ struct JoinParts {
   // The plan of a range of its data set's samples, counted from 0.
   std::function<Result<Plan>(SampleRange)> make_plan = {};
   // Of the first samples of its data set.
-  std::function<std::string(int64_t)> dataset_fingerprint = {};
+  std::function<Result<std::string>(int64_t)> dataset_fingerprint = {};
   bool extend = false;  // add what its data set has more than the run's
 };
 
@@ -61,6 +64,11 @@ struct CreatedRecord {
 // conflict or a lost answer the object is read back. An error means that the store could not be
 // asked; the object may or may not be there.
 Result<CreatedRecord> CreateRecord(Store& store, std::string_view key, std::string_view text);
+
+// Removes what says that these units are finished without being their records: the marks of their
+// blocks, and before them that the run is complete, lest a worker finishes the units and finds that
+// nothing is left to conclude.
+Status RemoveFinishedMarks(Store& store, int64_t unit_count, const std::vector<int64_t>& units);
 
 // Deletes every object whose key begins with `prefix`.
 Status DeleteBelow(Store& store, const std::string& prefix);

@@ -26,7 +26,7 @@ std::map<std::string, std::string> ShardMetadata(const ShardFormat& format, cons
 ShardSpec SpecOf(const ShardFormat& format, const UnitJob& job) {
   return {.hooks = format.hooks,
           .dtype = format.dtype,
-          .token_count = job.token_count(),
+          .token_count = job.row_count(),
           .sequence_count = job.sequence_count(),
           .metadata = ShardMetadata(format, job)};
 }
@@ -65,7 +65,7 @@ std::vector<HookOutput> ShardBuilder::Outputs(int64_t first_row) const {
 }
 
 void ShardBuilder::Absorb(int64_t end_row) {
-  THRESHER_CHECK(end_row >= absorbed_rows_ && end_row <= job_.token_count());
+  THRESHER_CHECK(end_row >= absorbed_rows_ && end_row <= job_.row_count());
   const int64_t rows = end_row - absorbed_rows_;
   for (size_t tensor = 0; tensor < RowTensorCount(); ++tensor) {
     tensor_crcs_[tensor] =
@@ -81,17 +81,20 @@ void ShardBuilder::Absorb(int64_t end_row) {
 }
 
 void ShardBuilder::WriteSmallTensors() {
-  std::vector<int32_t> positions;
-  positions.reserve(job_.token_ids.size());
-  for (size_t sequence = 0; sequence + 1 < job_.sequence_offsets.size(); ++sequence) {
-    const int64_t length = job_.sequence_offsets[sequence + 1] - job_.sequence_offsets[sequence];
-    for (int32_t position = 0; position < length; ++position) positions.push_back(position);
+  std::vector<int32_t> token_ids;
+  token_ids.reserve(job_.positions.size());
+  for (size_t sequence = 0; sequence + 1 < job_.row_offsets.size(); ++sequence) {
+    for (int64_t row = job_.row_offsets[sequence]; row < job_.row_offsets[sequence + 1]; ++row) {
+      const int64_t token =
+          job_.sequence_offsets[sequence] + job_.positions[static_cast<size_t>(row)];
+      token_ids.push_back(job_.token_ids[static_cast<size_t>(token)]);
+    }
   }
   const std::map<std::string_view, const void*> contents = {
       {"sample_index", job_.sample_index.data()},
-      {"sequence_offsets", job_.sequence_offsets.data()},
-      {"token_ids", job_.token_ids.data()},
-      {"positions", positions.data()}};
+      {"sequence_offsets", job_.row_offsets.data()},
+      {"token_ids", token_ids.data()},
+      {"positions", job_.positions.data()}};
   for (size_t tensor = RowTensorCount(); tensor < layout_.tensors.size(); ++tensor) {
     const TensorEntry& entry = layout_.tensors[tensor];
     const auto bytes = static_cast<size_t>(entry.end - entry.begin);
@@ -101,7 +104,7 @@ void ShardBuilder::WriteSmallTensors() {
 }
 
 void ShardBuilder::Finish() {
-  THRESHER_CHECK(memory_ && absorbed_rows_ == job_.token_count());
+  THRESHER_CHECK(memory_ && absorbed_rows_ == job_.row_count());
   std::memcpy(memory_, layout_.header.data(), layout_.header.size());
   header_crc_ = ExtendCrc32c(0, {memory_, layout_.header.size()});
   WriteSmallTensors();
@@ -119,7 +122,8 @@ Commit ShardBuilder::DescribeContent() const {
   commit.first_sample = job_.samples.first;
   commit.sample_count = job_.samples.count;
   commit.sequence_count = job_.sequence_count();
-  commit.token_count = job_.token_count();
+  commit.token_count = job_.row_count();
+  commit.forward_token_count = job_.token_count();
   commit.truncated_count = job_.truncated_count;
   commit.rejected = job_.rejected;
   commit.bytes = layout_.file_bytes;

@@ -37,7 +37,7 @@ class ShardBuilder {
   // The memory to build in: file_bytes() of it, borrowed until the builder goes.
   void SetMemory(std::byte* memory) { memory_ = memory; }
 
-  // Where the engine puts the rows of a batch that begins at `first_row`.
+  // Where the engine puts the rows of a batch whose first row is `first_row` (of those stored).
   std::vector<HookOutput> Outputs(int64_t first_row) const;
 
   // Takes rows [absorbed_rows(), end_row) into checksums and statistics; they are final.
@@ -58,7 +58,7 @@ class ShardBuilder {
   void CopyRows(const ShardBuilder& from, int64_t row_count);
 
  private:
-  // The tensors that have one row for each token: hook points, then their scales.
+  // The tensors that have one row for each stored token: hook points, then their scales.
   size_t RowTensorCount() const;
   int64_t RowBytes(size_t tensor) const;
   std::byte* Row(size_t tensor, int64_t row) const;

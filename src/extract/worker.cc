@@ -150,6 +150,7 @@ void Worker::Pipeline::Feed() {
     if (!claimed) break;
     const int64_t begin_us = p_.clock.MonotonicUs();
     UnitPointer unit = Tokenise(*claimed);
+    if (!unit) continue;
     lead_us = std::max(kLeastLeadUs, 4 * (p_.clock.MonotonicUs() - begin_us));
     batches_in_hand = static_cast<int64_t>(unit->job.batches.size());
     if (!fed_.Push(std::move(unit))) break;
@@ -204,10 +205,29 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
   return std::nullopt;
 }
 
+// Null, with the claim ended, if the data set could not be read.
 UnitPointer Worker::Pipeline::Tokenise(const Ledger::Claimed& claimed) {
   p_.progress.Hold(claimed.unit);
-  auto unit = std::make_shared<UnitInFlight>(TokeniseUnit(
-      p_.dataset, p_.reader, claimed.unit, claimed.epoch, p_.run.plan.Samples(claimed.unit)));
+  Result<UnitJob> job =
+      TokeniseUnit(p_.samples, claimed.unit, claimed.epoch, p_.run.plan.Samples(claimed.unit));
+  if (!job.ok()) {
+    UnitJob unread;
+    unread.unit = claimed.unit;
+    unread.epoch = claimed.epoch;
+    UnitInFlight unit(std::move(unread));
+    FailUnit(unit, LeaseEnd::kReleased, job.status().WithContext("reading the data set"));
+    return nullptr;
+  }
+  if (options_.fail_on_bad_sample && !job->rejected.empty()) {
+    const RejectedSample& bad = job->rejected.front();
+    const Status status = InvalidArgument("sample " + std::to_string(bad.sample) +
+                                          " cannot be used (--on-bad-sample fail): " + bad.reason);
+    GiveUp(status);
+    UnitInFlight unit(*std::move(job));
+    FailUnit(unit, LeaseEnd::kReleased, status);
+    return nullptr;
+  }
+  auto unit = std::make_shared<UnitInFlight>(*std::move(job));
   unit->job.batches = PackBatches(unit->job.sequence_offsets, p_.engine.info().max_batch_tokens);
   for (const RejectedSample& rejected : unit->job.rejected) {
     p_.events("sample " + std::to_string(rejected.sample) + " rejected: " + rejected.reason);
@@ -254,11 +274,11 @@ void Worker::Pipeline::Compute(const UnitPointer& unit) {
       const Status status = ForwardBatch(*unit, batch);
       if (!status.ok()) return FailUnit(*unit, LeaseEnd::kFailed, status);
     }
-    const int64_t end_row = job.sequence_offsets[static_cast<size_t>(batch.end_sequence)];
+    const int64_t end_row = job.row_offsets[static_cast<size_t>(batch.end_sequence)];
     filled_.Push({unit, SealStep::kRows, end_row, batch.end_sequence});
   }
   bytes_to_upload_ += unit->builder->file_bytes();
-  filled_.Push({unit, SealStep::kComplete, job.token_count(), job.sequence_count()});
+  filled_.Push({unit, SealStep::kComplete, job.row_count(), job.sequence_count()});
 }
 
 // Takes over what an earlier session has left of the unit: a whole shard that it could not upload,
@@ -276,25 +296,16 @@ int64_t Worker::Pipeline::SequencesLeftByOthers(UnitInFlight& unit) {
 }
 
 Status Worker::Pipeline::ForwardBatch(UnitInFlight& unit, const BatchRange& batch) {
-  const UnitJob& job = unit.job;
-  const auto first = static_cast<size_t>(batch.first_sequence);
-  const auto end = static_cast<size_t>(batch.end_sequence);
-  const int64_t first_row = job.sequence_offsets[first];
-  const int64_t end_row = job.sequence_offsets[end];
-  std::vector<int64_t> offsets;
-  for (size_t sequence = first; sequence <= end; ++sequence) {
-    offsets.push_back(job.sequence_offsets[sequence] - first_row);
-  }
-  const PackedBatch packed{.token_ids = std::span(job.token_ids)
-                                            .subspan(static_cast<size_t>(first_row),
-                                                     static_cast<size_t>(end_row - first_row)),
-                           .sequence_offsets = offsets};
+  const int64_t first_row = unit.job.row_offsets[static_cast<size_t>(batch.first_sequence)];
+  const EngineBatch engine_batch(unit.job, batch);
+  const PackedBatch packed = engine_batch.packed();
   const int64_t begin_us = p_.clock.MonotonicUs();
   RETURN_IF_ERROR(p_.engine.Forward(packed, unit.builder->Outputs(first_row)));
   const int64_t took_us = p_.clock.MonotonicUs() - begin_us;
   batch_us_ = batch_us_ == 0 ? took_us : (3 * batch_us_ + took_us) / 4;
   p_.progress.engine_busy_us += took_us;
-  p_.progress.tokens_computed += end_row - first_row;
+  p_.progress.tokens_computed += packed.token_count();
+  p_.progress.rows_computed += packed.row_count();
   return OkStatus();
 }
 

@@ -9,14 +9,13 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "dataset/dataset.h"
-#include "dataset/sample_reader.h"
 #include "engine/engine.h"
 #include "extract/ledger.h"
 #include "extract/progress.h"
 #include "extract/run_store.h"
 #include "extract/shard_builder.h"
 #include "extract/spool.h"
+#include "sample/sample_set.h"
 #include "store/store.h"
 
 namespace thresher {
@@ -55,6 +54,9 @@ class Worker {
     int64_t beat_interval_ms = 15'000;
     int64_t idle_poll_ms = 1'000;
     int64_t max_consecutive_failures = 3;  // of units; then the worker gives up
+    // The worker gives up at the first sample that cannot be used, and commits nothing of its unit;
+    // otherwise such samples are recorded in the unit's commit.
+    bool fail_on_bad_sample = false;
   };
 
   enum class Outcome {
@@ -70,8 +72,7 @@ class Worker {
     Clock& clock;
     const Run& run;
     Ledger& ledger;
-    const Dataset& dataset;
-    const SampleReader& reader;
+    const SampleSet& samples;
     Engine& engine;
     ShardFormat format;
     Heartbeat heartbeat;

@@ -56,20 +56,17 @@ inline std::string WriteDataset(const std::string& folder, int64_t sample_count)
 class WorkerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto dataset = Dataset::Open(WriteDataset(folder_.path(), 200));
-    ASSERT_TRUE(dataset.ok()) << dataset.status().message();
-    dataset_ = std::make_unique<Dataset>(*std::move(dataset));
-    SampleReaderOptions options;
-    options.vocabulary_size = 50;
-    auto reader = SampleReader::Create(folder_.path(), options);
-    ASSERT_TRUE(reader.ok()) << reader.status().message();
-    reader_ = std::make_unique<SampleReader>(*std::move(reader));
+    auto samples = SampleSet::Open(WriteDataset(folder_.path(), 200), folder_.path(),
+                                   {.settings = settings_, .vocabulary_size = 50});
+    ASSERT_TRUE(samples.ok()) << samples.status().message();
+    samples_ = std::make_unique<SampleSet>(*std::move(samples));
     format_.hooks = {{"blocks.0.hook_resid_post", 24}, {"blocks.1.hook_resid_post", 24}};
     format_.dtype = DType::kBf16;
     spec_.model = {"m", "Fake", 2, 24, "c", "w"};
-    spec_.dataset = {dataset_->path(), dataset_->FingerprintOfFirst(dataset_->record_count()),
-                     dataset_->record_count()};
-    spec_.prompts = {reader_->fingerprint(), 2048, "truncate"};
+    spec_.dataset = {samples_->address(),
+                     samples_->FingerprintOfFirst(samples_->sample_count()).value(),
+                     samples_->sample_count()};
+    spec_.prompts = {samples_->reader().fingerprint(), samples_->reader().settings().ToMap()};
     for (const ShardHook& hook : format_.hooks) spec_.capture.hooks.push_back(hook.name);
     spec_.capture.dtype = "bf16";
     spec_.capture.compute = "f32";
@@ -80,9 +77,7 @@ class WorkerTest : public ::testing::Test {
   }
 
   Result<thresher::Run> Join(Store& store) {
-    const auto make_plan = [&](SampleRange samples) {
-      return PlanUnits(*dataset_, *reader_, samples, 300);
-    };
+    const auto make_plan = [&](SampleRange range) { return PlanUnits(*samples_, range, {.shard_bytes = 300}); };
     return CreateOrJoinRun(store, spec_, {.make_plan = make_plan});
   }
 
@@ -113,8 +108,7 @@ class WorkerTest : public ::testing::Test {
                    .clock = clock_,
                    .run = *run,
                    .ledger = ledger,
-                   .dataset = *dataset_,
-                   .reader = *reader_,
+                   .samples = *samples_,
                    .engine = engine,
                    .format = format_,
                    .heartbeat = heartbeat,
@@ -157,34 +151,30 @@ class WorkerTest : public ::testing::Test {
 
   // The slow, obvious way to a unit's shard: one sequence at a time, no pipeline.
   std::vector<std::byte> ExpectedShard(const thresher::Run& run, int64_t unit) {
-    UnitJob job = TokeniseUnit(*dataset_, *reader_, unit, 1, run.plan.Samples(unit));
+    UnitJob job = TokeniseUnit(*samples_, unit, 1, run.plan.Samples(unit)).value();
     ShardBuilder builder(format_, job);
     std::vector<std::byte> memory(static_cast<size_t>(builder.file_bytes()));
     builder.SetMemory(memory.data());
     FakeEngine engine(format_, kBatchTokens);
-    for (size_t s = 0; s + 1 < job.sequence_offsets.size(); ++s) {
-      const int64_t begin = job.sequence_offsets[s];
-      const int64_t length = job.sequence_offsets[s + 1] - begin;
-      const std::vector<int64_t> offsets = {0, length};
-      const PackedBatch batch{
-          std::span(job.token_ids).subspan(static_cast<size_t>(begin), static_cast<size_t>(length)),
-          offsets};
-      EXPECT_TRUE(engine.Forward(batch, builder.Outputs(begin)).ok());
+    for (int64_t s = 0; s < job.sequence_count(); ++s) {
+      const EngineBatch batch(job, {s, s + 1});
+      const int64_t first_row = job.row_offsets[static_cast<size_t>(s)];
+      EXPECT_TRUE(engine.Forward(batch.packed(), builder.Outputs(first_row)).ok());
     }
-    builder.Absorb(job.token_count());
+    builder.Absorb(job.row_count());
     builder.Finish();
     return memory;
   }
 
   int64_t TotalTokens() {
-    return TokeniseUnit(*dataset_, *reader_, 0, 1, {0, dataset_->record_count()}).token_count();
+    return TokeniseUnit(*samples_, 0, 1, {0, samples_->sample_count()})->token_count();
   }
 
   TemporaryFolder folder_;
   HastyClock clock_;
   int64_t lease_ttl_ms_ = 3'600'000;
-  std::unique_ptr<Dataset> dataset_;
-  std::unique_ptr<SampleReader> reader_;
+  SampleSettings settings_;  // set before SetUp
+  std::unique_ptr<SampleSet> samples_;
   ShardFormat format_;
   RunSpec spec_;
 };

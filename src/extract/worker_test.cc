@@ -134,36 +134,44 @@ TEST_F(WorkerTest, ADamagedHandoverIsNotUsed) {
   ExpectWhole(store);
 }
 
-TEST_F(WorkerTest, AVanishedWorkersUnitsAreTakenOver) {
-  MemoryStore store(clock_);
-  lease_ttl_ms_ = 500;
-  {
+// Claims of workers that are gone, and one worker that makes the run all the same.
+class TakeoverTest : public WorkerTest {
+ protected:
+  TakeoverTest() { lease_ttl_ms_ = 500; }
+
+  // Another worker joins the run, claims so many units, and is never heard of again.
+  void ClaimAndVanish(Store& store, int claims) {
     const Result<thresher::Run> run = Join(store);
-    ASSERT_TRUE(run.ok());
+    ASSERT_TRUE(run.ok()) << run.status().message();
     Ledger vanished(store, clock_, *run,
                     {.worker_id = 7, .session = "gone", .lease_ttl_ms = lease_ttl_ms_});
     ASSERT_TRUE(vanished.Beat(Heartbeat{}).ok());
-    for (int i = 0; i < 3; ++i) ASSERT_EQ(vanished.Next()->kind, Ledger::Step::Kind::kClaimed);
+    for (int i = 0; i < claims; ++i) {
+      ASSERT_EQ(vanished.Next()->kind, Ledger::Step::Kind::kClaimed);
+    }
   }
-  FakeEngine engine(format_, kBatchTokens);
-  WorkerRun worker;
-  RunWorker(store, engine, 0, worker, {.beat_interval_ms = 50});
-  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
-  EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
-  ExpectWhole(store);
+
+  void ExpectTakenOver(Store& store) {
+    FakeEngine engine(format_, kBatchTokens);
+    WorkerRun worker;
+    RunWorker(store, engine, 0, worker, {.beat_interval_ms = 50});
+    ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
+    EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
+    ExpectWhole(store);
+  }
+};
+
+TEST_F(TakeoverTest, AVanishedWorkersUnitsAreTakenOver) {
+  MemoryStore store(clock_);
+  ClaimAndVanish(store, 3);
+  ExpectTakenOver(store);
 }
 
-TEST_F(WorkerTest, AnUnreadableLeaseRunsOutLikeOthers) {
+TEST_F(TakeoverTest, AnUnreadableLeaseRunsOutLikeOthers) {
   MemoryStore store(clock_);
-  lease_ttl_ms_ = 500;
   ASSERT_TRUE(Join(store).ok());
   ASSERT_TRUE(store.Put(LeaseKey(1, 1), AsBytes("{garb")).ok());
-  FakeEngine engine(format_, kBatchTokens);
-  WorkerRun worker;
-  RunWorker(store, engine, 0, worker, {.beat_interval_ms = 50});
-  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
-  EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
-  ExpectWhole(store);
+  ExpectTakenOver(store);
 }
 
 // The store's clock, which can be set back.
@@ -180,24 +188,13 @@ class StoreClock : public Clock {
   Clock& clock_;
 };
 
-TEST_F(WorkerTest, AStoreClockThatIsSetBackDelaysATakeoverByOneTtlAtMost) {
+TEST_F(TakeoverTest, AStoreClockThatIsSetBackDelaysATakeoverByOneTtlAtMost) {
   StoreClock store_clock(clock_);
   store_clock.ahead_us = 10'000'000'000'000;
   MemoryStore store(store_clock);
-  lease_ttl_ms_ = 500;
-  const Result<thresher::Run> run = Join(store);
-  ASSERT_TRUE(run.ok());
-  Ledger vanished(store, clock_, *run,
-                  {.worker_id = 7, .session = "gone", .lease_ttl_ms = lease_ttl_ms_});
-  ASSERT_TRUE(vanished.Beat(Heartbeat{}).ok());
-  ASSERT_EQ(vanished.Next()->kind, Ledger::Step::Kind::kClaimed);
+  ClaimAndVanish(store, 1);
   store_clock.ahead_us = 0;
-  FakeEngine engine(format_, kBatchTokens);
-  WorkerRun worker;
-  RunWorker(store, engine, 0, worker, {.beat_interval_ms = 50});
-  ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
-  EXPECT_EQ(*worker.outcome, Worker::Outcome::kComplete);
-  ExpectWhole(store);
+  ExpectTakenOver(store);
 }
 
 // Heartbeats are refused for ever, everything else works.
@@ -276,7 +273,7 @@ TEST_F(WorkerTest, APoisonUnitIsSetAsideAndTheRestIsMade) {
   const Result<thresher::Run> run = Join(store);
   ASSERT_TRUE(run.ok());
   // Sample 57 begins with token 7 and is the only sequence whose tokens begin so in its unit.
-  const UnitJob all = TokeniseUnit(*dataset_, *reader_, 0, 1, {57, 1});
+  const UnitJob all = TokeniseUnit(*samples_, 0, 1, {57, 1}).value();
   engine.before_forward = [&](const PackedBatch& batch) {
     ++passes;
     const auto& ids = batch.token_ids;

@@ -53,10 +53,11 @@ Status StatusReader::ReadCommits(const Run& run) {
 
 void StatusReader::AddCommit(const Commit& commit) {
   ++report_.committed_count;
-  report_.samples_stored += commit.sequence_count;
+  report_.samples_stored += commit.stored_sample_count();
   report_.samples_rejected += static_cast<int64_t>(commit.rejected.size());
   report_.samples_truncated += commit.truncated_count;
   report_.tokens += commit.token_count;
+  report_.forward_tokens += commit.forward_token_count;
   report_.bytes += commit.bytes;
   for (const RejectedSample& sample : commit.rejected) {
     if (report_.rejected.size() < kListedRejections) report_.rejected.push_back(sample);
@@ -137,10 +138,10 @@ void StatusReader::Judge() {
   } else {
     report_.state = RunState::kCompleteWithExceptions;
   }
-  // Units hold about equally many tokens.
+  // Units read about equally many tokens.
   if (report_.committed_count > 0 && report_.tokens_per_second > 0) {
     const double tokens_per_unit =
-        static_cast<double>(report_.tokens) / static_cast<double>(report_.committed_count);
+        static_cast<double>(report_.forward_tokens) / static_cast<double>(report_.committed_count);
     const auto left = static_cast<double>(report_.unit_count - finished);
     report_.remaining_ms =
         static_cast<int64_t>(1000 * left * tokens_per_unit / report_.tokens_per_second);

@@ -40,7 +40,8 @@ struct RunStatus {
   int64_t samples_stored = 0;    // by committed units
   int64_t samples_rejected = 0;  // by committed units
   int64_t samples_truncated = 0;
-  int64_t tokens = 0;
+  int64_t tokens = 0;          // stored
+  int64_t forward_tokens = 0;  // that the model read for them
   int64_t bytes = 0;
   std::vector<Quarantine> quarantined;   // units that are set aside and not committed
   std::vector<RejectedSample> rejected;  // the first kListedRejections

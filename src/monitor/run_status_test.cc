@@ -33,7 +33,6 @@ class RunStatusTest : public testing::Test {
     spec.model.layer_count = 1;
     spec.model.hidden_size = 8;
     spec.dataset.sample_count = 6;
-    spec.prompts.max_tokens = 16;
     spec.capture = {.hooks = {"hook_embed"},
                     .dtype = "bf16",
                     .compute = "f32",
@@ -59,8 +58,9 @@ class RunStatusTest : public testing::Test {
     commit.epoch = 1;
     commit.first_sample = 2 * unit;
     commit.sample_count = 2;
-    commit.sequence_count = 2 - rejected;
-    commit.token_count = 10;
+    commit.sequence_count = 3;  // a sample was split
+    commit.token_count = 4;
+    commit.forward_token_count = 10;
     commit.bytes = 100;
     for (int64_t i = 0; i < rejected; ++i) commit.rejected.push_back({2 * unit + i, "too long"});
     Put(CommitKey(unit), commit.ToText());
@@ -111,12 +111,13 @@ TEST_F(RunStatusTest, SumsWhatIsCommittedAndEstimatesTheRest) {
   EXPECT_EQ(status.committed_count, 2);
   EXPECT_EQ(status.samples_stored, 3);
   EXPECT_EQ(status.samples_rejected, 1);
-  EXPECT_EQ(status.tokens, 20);
+  EXPECT_EQ(status.tokens, 8);
+  EXPECT_EQ(status.forward_tokens, 20);
   EXPECT_EQ(status.bytes, 200);
   ASSERT_THAT(status.rejected, SizeIs(1));
   EXPECT_EQ(status.rejected[0].sample, 4);
   EXPECT_EQ(status.tokens_per_second, 10);
-  EXPECT_EQ(status.remaining_ms, 1000);  // one unit of about 10 tokens
+  EXPECT_EQ(status.remaining_ms, 1000);  // one unit of about 10 tokens to read
 }
 
 TEST_F(RunStatusTest, AWorkerWhoseHeartbeatIsOldIsGone) {

@@ -24,10 +24,11 @@ Result<RunSummary> SummariseRun(Store& store, const Run& run) {
       return;
     }
     ++summary.committed_count;
-    summary.samples_stored += commit->sequence_count;
+    summary.samples_stored += commit->stored_sample_count();
     summary.samples_rejected += static_cast<int64_t>(commit->rejected.size());
     summary.samples_truncated += commit->truncated_count;
     summary.tokens += commit->token_count;
+    summary.forward_tokens += commit->forward_token_count;
     summary.bytes += commit->bytes;
     for (const HookStatistics& hook : commit->statistics) {
       const auto slot = slot_of_hook.find(hook.name);

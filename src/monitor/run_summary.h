@@ -19,7 +19,8 @@ struct RunSummary {
   int64_t samples_stored = 0;
   int64_t samples_rejected = 0;
   int64_t samples_truncated = 0;
-  int64_t tokens = 0;
+  int64_t tokens = 0;          // stored
+  int64_t forward_tokens = 0;  // that the model read
   int64_t bytes = 0;
   std::vector<HookStatistics> statistics;  // of all stored values, in the order of run.json
   std::vector<Commit> first_commits;       // up to kListedCommits, ascending by unit

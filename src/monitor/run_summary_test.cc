@@ -26,6 +26,7 @@ TEST(RunSummaryTest, AddsUpEveryCommitInTheOrderOfUnits) {
     commit.sample_count = 1;
     commit.sequence_count = 1;
     commit.token_count = 2;
+    commit.forward_token_count = 5;
     commit.bytes = 10;
     const auto value = static_cast<double>(unit);
     commit.statistics = {{"a", {.count = 4, .sum = value, .max_abs = value}},
@@ -40,6 +41,7 @@ TEST(RunSummaryTest, AddsUpEveryCommitInTheOrderOfUnits) {
   ASSERT_TRUE(summary.ok()) << summary.status().message();
   EXPECT_EQ(summary->committed_count, kUnits - 1);
   EXPECT_EQ(summary->tokens, 2 * (kUnits - 1));
+  EXPECT_EQ(summary->forward_tokens, 5 * (kUnits - 1));
   EXPECT_EQ(summary->bytes, 10 * (kUnits - 1));
   EXPECT_EQ(summary->unreadable.size(), 1U);
   ASSERT_EQ(summary->statistics.size(), 2U);

@@ -11,56 +11,30 @@
 #include <utility>
 #include <vector>
 
-#include "store/store.h"
+#include "store/forwarding_store.h"
 
 namespace thresher {
 
 // Stores that break the contract in one way each, as real ones have.
 
-// Passes everything on; borrows `inner`.
-class PassingStore : public Store {
- public:
-  explicit PassingStore(Store& inner) : inner_(inner) {}
-  std::string url() const override { return inner_.url(); }
-  Status Put(std::string_view key, std::span<const std::byte> bytes) override {
-    return inner_.Put(key, bytes);
-  }
-  CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override {
-    return inner_.CreateIfAbsent(key, bytes);
-  }
-  Result<std::string> GetText(std::string_view key) override { return inner_.GetText(key); }
-  Status GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) override {
-    return inner_.GetRange(key, offset, out);
-  }
-  Result<ObjectInfo> Stat(std::string_view key) override { return inner_.Stat(key); }
-  Result<ListPage> List(std::string_view prefix, std::string_view start_after,
-                        int64_t limit) override {
-    return inner_.List(prefix, start_after, limit);
-  }
-  Status Delete(std::string_view key) override { return inner_.Delete(key); }
-
- protected:
-  // Gives other threads the time to come in between.
-  static void LetOthersRun() {
-    for (int i = 0; i < 100; ++i) std::this_thread::yield();
-  }
-
-  Store& inner_;
-};
+// Gives other threads the time to come in between.
+inline void LetOthersRun() {
+  for (int i = 0; i < 100; ++i) std::this_thread::yield();
+}
 
 // The condition is ignored.
-class OverwritingCreateStore : public PassingStore {
+class OverwritingCreateStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override {
     return {CreateOutcome::kWritten, inner_.Put(key, bytes)};
   }
 };
 
 // Two steps where one is needed.
-class CheckThenPutStore : public PassingStore {
+class CheckThenPutStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override {
     if (inner_.Stat(key).ok()) return {CreateOutcome::kConflict, OkStatus()};
     LetOthersRun();
@@ -69,9 +43,9 @@ class CheckThenPutStore : public PassingStore {
 };
 
 // A name that was used once is never free again.
-class TombstoneStore : public PassingStore {
+class TombstoneStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   CreateResult CreateIfAbsent(std::string_view key, std::span<const std::byte> bytes) override {
     std::lock_guard lock(mutex_);
     if (!used_.insert(std::string(key)).second) return {CreateOutcome::kConflict, OkStatus()};
@@ -83,9 +57,9 @@ class TombstoneStore : public PassingStore {
   std::set<std::string> used_;
 };
 
-class UnsortedListStore : public PassingStore {
+class UnsortedListStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,
                         int64_t limit) override {
     Result<ListPage> page = inner_.List(prefix, start_after, limit);
@@ -95,9 +69,9 @@ class UnsortedListStore : public PassingStore {
 };
 
 // Sorts by folder, as a file system is walked: "a/b" before "a!".
-class FolderFirstListStore : public PassingStore {
+class FolderFirstListStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,
                         int64_t limit) override {
     Result<ListPage> page = inner_.List(prefix, start_after, limit);
@@ -114,9 +88,9 @@ class FolderFirstListStore : public PassingStore {
 };
 
 // Says that a full page is the last one.
-class LastPageLostStore : public PassingStore {
+class LastPageLostStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,
                         int64_t limit) override {
     Result<ListPage> page = inner_.List(prefix, start_after, limit);
@@ -125,18 +99,18 @@ class LastPageLostStore : public PassingStore {
   }
 };
 
-class IgnoresStartAfterStore : public PassingStore {
+class IgnoresStartAfterStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Result<ListPage> List(std::string_view prefix, std::string_view, int64_t limit) override {
     return inner_.List(prefix, "", limit);
   }
 };
 
 // Listings still show what was deleted.
-class StaleListStore : public PassingStore {
+class StaleListStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Delete(std::string_view key) override {
     Result<ObjectInfo> info = inner_.Stat(key);
     if (info.ok()) {
@@ -164,9 +138,9 @@ class StaleListStore : public PassingStore {
 };
 
 // A listing does not show the newest object.
-class LateListStore : public PassingStore {
+class LateListStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
     std::lock_guard lock(mutex_);
     newest_ = key;
@@ -186,9 +160,9 @@ class LateListStore : public PassingStore {
 };
 
 // Takes a prefix for a folder.
-class FolderPrefixStore : public PassingStore {
+class FolderPrefixStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,
                         int64_t limit) override {
     std::string folder(prefix);
@@ -198,9 +172,9 @@ class FolderPrefixStore : public PassingStore {
 };
 
 // Writes in place: readers may see a half.
-class TornWriteStore : public PassingStore {
+class TornWriteStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
     if (const Status half = inner_.Put(key, bytes.first(bytes.size() / 2)); !half.ok()) return half;
     LetOthersRun();
@@ -209,9 +183,9 @@ class TornWriteStore : public PassingStore {
 };
 
 // Reads come from a cache that a put does not touch.
-class StaleReadStore : public PassingStore {
+class StaleReadStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Result<std::string> GetText(std::string_view key) override {
     std::lock_guard lock(mutex_);
     const auto cached = cache_.find(std::string(key));
@@ -233,9 +207,9 @@ class StaleReadStore : public PassingStore {
 };
 
 // Two puts at the same time leave a mixture.
-class MixedPutStore : public PassingStore {
+class MixedPutStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
     const Result<std::string> before = inner_.GetText(key);
     LetOthersRun();
@@ -249,9 +223,9 @@ class MixedPutStore : public PassingStore {
 };
 
 // A range past the end is filled up as far as it goes, and called a success.
-class ShortRangeStore : public PassingStore {
+class ShortRangeStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status GetRange(std::string_view key, int64_t offset, std::span<std::byte> out) override {
     const Status status = inner_.GetRange(key, offset, out);
     return status.code() == Code::kDataLoss ? OkStatus() : status;
@@ -259,9 +233,9 @@ class ShortRangeStore : public PassingStore {
 };
 
 // Rewrites names; Name() decides how.
-class RenamingStore : public PassingStore {
+class RenamingStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
     return inner_.Put(Name(key), bytes);
   }
@@ -311,9 +285,9 @@ class ShortNameStore : public RenamingStore {
   std::string Name(std::string_view key) const override { return std::string(key.substr(0, 512)); }
 };
 
-class EmptyIsAbsentStore : public PassingStore {
+class EmptyIsAbsentStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
     return bytes.empty() ? inner_.Delete(key) : inner_.Put(key, bytes);
   }
@@ -330,9 +304,9 @@ class EmptyIsAbsentStore : public PassingStore {
 };
 
 // Every second part of a large object is the first one again.
-class LostPartStore : public PassingStore {
+class LostPartStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Put(std::string_view key, std::span<const std::byte> bytes) override {
     constexpr size_t kPart = 1 << 20;
     if (bytes.size() < 2 * kPart) return inner_.Put(key, bytes);
@@ -342,18 +316,18 @@ class LostPartStore : public PassingStore {
   }
 };
 
-class StrictDeleteStore : public PassingStore {
+class StrictDeleteStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Status Delete(std::string_view key) override {
     if (!inner_.Stat(key).ok()) return FailedPrecondition("no such object");
     return inner_.Delete(key);
   }
 };
 
-class FolderIsObjectStore : public PassingStore {
+class FolderIsObjectStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Result<ObjectInfo> Stat(std::string_view key) override {
     const Result<ListPage> below = inner_.List(std::string(key) + "/", "", 1);
     if (below.ok() && !below->objects.empty()) {
@@ -364,9 +338,9 @@ class FolderIsObjectStore : public PassingStore {
 };
 
 // Listings tell another time than Stat.
-class WrongTimeStore : public PassingStore {
+class WrongTimeStore : public ForwardingStore {
  public:
-  using PassingStore::PassingStore;
+  using ForwardingStore::ForwardingStore;
   Result<ListPage> List(std::string_view prefix, std::string_view start_after,
                         int64_t limit) override {
     Result<ListPage> page = inner_.List(prefix, start_after, limit);

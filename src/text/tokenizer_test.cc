@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -157,6 +158,87 @@ TEST(TokenizerTest, FingerprintFollowsTheBytes) {
   EXPECT_EQ(Tokenizer::Load(folder.path())->fingerprint(), Tiny().fingerprint());
   folder.Write("tokenizer.json", valid + "\n");
   EXPECT_NE(Tokenizer::Load(folder.path())->fingerprint(), Tiny().fingerprint());
+}
+
+// The slow, obvious way: a token's text begins where the texts of all tokens before it end.
+TEST(TokenizerTest, OffsetsAreWhereEachTokensTextBegins) {
+  const Tokenizer tokenizer = Tiny();
+  const ByteLevelDecoder decoder;
+  const std::string text = "The ships <|im_start|>far  out\n at sea, 42.";
+  const Result<Encoding> encoding = tokenizer.EncodeWithOffsets(text, false);
+  ASSERT_TRUE(encoding.ok()) << encoding.status().message();
+  EXPECT_EQ(encoding->ids, *tokenizer.Encode(text, false));
+  ASSERT_EQ(encoding->begins.size(), encoding->ids.size());
+  ASSERT_EQ(encoding->special.size(), encoding->ids.size());
+  size_t begin = 0;
+  for (size_t i = 0; i < encoding->ids.size(); ++i) {
+    EXPECT_EQ(encoding->begins[i], static_cast<int64_t>(begin)) << i;
+    const std::string token = decoder.Decode({encoding->ids[i]});
+    EXPECT_EQ(encoding->special[i], token == "<|im_start|>") << token;
+    begin += token.size();
+  }
+  EXPECT_EQ(begin, text.size());
+}
+
+TEST(TokenizerTest, TokensWithinACharacterBeginWhereItDoes) {
+  const Result<Encoding> encoding = Tiny().EncodeWithOffsets("a😀b", false);
+  ASSERT_TRUE(encoding.ok());
+  EXPECT_EQ(encoding->begins.front(), 0);
+  EXPECT_EQ(encoding->begins.back(), 5);
+  for (size_t i = 1; i + 1 < encoding->begins.size(); ++i) EXPECT_EQ(encoding->begins[i], 1);
+}
+
+// A tokenizer with a post-processor that puts a token on each side.
+TEST(TokenizerTest, AddedTokensAreSpecialAndHaveAPlace) {
+  Json json = Json::parse(ReadFileForTest(TokenizerDataPath("tiny512/tokenizer.json")));
+  const Json& added = json["added_tokens"];
+  ASSERT_GE(added.size(), 2u);
+  const std::string front = added[0]["content"];
+  const std::string back = added[1]["content"];
+  const auto special = [](const Json& token) {
+    return Json{{"id", token["content"]}, {"ids", {token["id"]}}, {"tokens", {token["content"]}}};
+  };
+  const auto piece = [](const std::string& id) {
+    return Json{{"SpecialToken", {{"id", id}, {"type_id", 0}}}};
+  };
+  const Json sequence = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const Json pair = {{"Sequence", {{"id", "B"}, {"type_id", 0}}}};
+  json["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single", {piece(front), sequence, piece(back)}},
+      {"pair", {sequence, pair}},
+      {"special_tokens", {{front, special(added[0])}, {back, special(added[1])}}}};
+  const TemporaryFolder folder;
+  folder.Write("tokenizer.json", json.dump());
+  const Result<Tokenizer> tokenizer = Tokenizer::Load(folder.path());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  EXPECT_EQ(tokenizer->bos_token_id(), added[0]["id"].get<int32_t>());
+  EXPECT_EQ(Tiny().bos_token_id(), std::nullopt);
+
+  const Result<Encoding> encoding = tokenizer->EncodeWithOffsets(" at sea", true);
+  ASSERT_TRUE(encoding.ok()) << encoding.status().message();
+  EXPECT_EQ(encoding->ids, *tokenizer->Encode(" at sea", true));
+  const size_t count = encoding->ids.size();
+  ASSERT_EQ(count, 2 + tokenizer->Encode(" at sea", false)->size());
+  EXPECT_EQ(encoding->begins[0], 0);
+  EXPECT_EQ(encoding->begins[1], 0);
+  EXPECT_EQ(encoding->begins[count - 1], 7);
+  std::vector<bool> expected(count, false);
+  expected.front() = expected.back() = true;
+  EXPECT_EQ(encoding->special, expected);
+  const Result<Encoding> empty = tokenizer->EncodeWithOffsets("", true);
+  EXPECT_EQ(empty->begins, std::vector<int64_t>({0, 0}));
+}
+
+TEST(TokenizerTest, KnowsItsSpecialTokens) {
+  const Json json = Json::parse(ReadFileForTest(TokenizerDataPath("tiny512/tokenizer.json")));
+  std::vector<int32_t> expected;
+  for (const Json& token : json["added_tokens"]) {
+    if (token["special"]) expected.push_back(token["id"]);
+  }
+  std::ranges::sort(expected);
+  EXPECT_FALSE(expected.empty());
+  EXPECT_EQ(Tiny().special_token_ids(), expected);
 }
 
 TEST(TokenizerTest, ManyThreadsShareOne) {

@@ -20,6 +20,7 @@ class CommitChecker {
   void CheckText(std::string_view text);
   void CheckIdentity();
   void CheckSamples();
+  void CheckCounts();
   void CheckHooks(const std::vector<ShardHook>& hooks);
   void CheckTensorNames(const std::vector<ShardHook>& hooks);
 
@@ -27,6 +28,12 @@ class CommitChecker {
 
  private:
   void Fault(const std::string& what) { faults_.push_back({"", CommitKey(unit_) + ": " + what}); }
+  // Whether the run's prompts were made with this setting.
+  bool SettingIs(const char* name, std::string_view value) const {
+    const auto& settings = run_.spec.prompts.settings;
+    const auto setting = settings.find(name);
+    return setting != settings.end() && setting->second == value;
+  }
   void TensorFault(std::string tensor, const std::string& what) {
     faults_.push_back({std::move(tensor), CommitKey(unit_) + ": " + what});
   }
@@ -65,12 +72,6 @@ void CommitChecker::CheckSamples() {
                       commit_.first_sample + commit_.sample_count - 1, planned.first,
                       planned.end() - 1));
   }
-  const auto rejected = static_cast<int64_t>(commit_.rejected.size());
-  if (commit_.sequence_count > commit_.sample_count ||
-      commit_.sample_count - commit_.sequence_count != rejected) {
-    Fault(fmt::format("{} samples, but {} stored and {} rejected", commit_.sample_count,
-                      commit_.sequence_count, rejected));
-  }
   for (size_t i = 0; i < commit_.rejected.size(); ++i) {
     const int64_t sample = commit_.rejected[i].sample;
     if (sample < planned.first || sample >= planned.end()) {
@@ -80,13 +81,27 @@ void CommitChecker::CheckSamples() {
                         commit_.rejected[i - 1].sample));
     }
   }
-  if (commit_.token_count < commit_.sequence_count ||
-      (commit_.sequence_count == 0 && commit_.token_count > 0)) {
-    Fault(fmt::format("{} tokens in {} sequences", commit_.token_count, commit_.sequence_count));
+}
+
+void CommitChecker::CheckCounts() {
+  const int64_t stored = commit_.stored_sample_count();
+  const int64_t sequences = commit_.sequence_count;
+  const bool may_be_split = stored > 0 && SettingIs("overlong", "split");
+  if (stored < 0 || sequences < stored || (sequences > stored && !may_be_split)) {
+    Fault(fmt::format("{} samples, but {} stored and {} rejected", commit_.sample_count, sequences,
+                      commit_.rejected.size()));
   }
-  if (commit_.truncated_count > commit_.sequence_count) {
-    Fault(fmt::format("{} of {} sequences were truncated", commit_.truncated_count,
-                      commit_.sequence_count));
+  const int64_t tokens = commit_.forward_token_count;
+  if (tokens < sequences || (sequences == 0 && tokens > 0)) {
+    Fault(fmt::format("{} tokens in {} sequences", tokens, sequences));
+  }
+  const bool all_are_stored = SettingIs("tokens", "all") && SettingIs("exclude_tokens", "none");
+  if (commit_.token_count > tokens || (all_are_stored && commit_.token_count != tokens)) {
+    Fault(fmt::format("stores the rows of {} of {} tokens{}", commit_.token_count, tokens,
+                      all_are_stored ? ", though the run stores those of all" : ""));
+  }
+  if (commit_.truncated_count > stored) {
+    Fault(fmt::format("{} of {} samples were truncated", commit_.truncated_count, stored));
   }
 }
 
@@ -127,6 +142,7 @@ std::vector<CommitFault> CheckCommit(const Commit& commit, std::string_view text
   checker.CheckText(text);
   checker.CheckIdentity();
   checker.CheckSamples();
+  checker.CheckCounts();
   checker.CheckHooks(hooks);
   checker.CheckTensorNames(hooks);
   return checker.TakeFaults();

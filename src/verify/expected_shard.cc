@@ -94,6 +94,15 @@ Result<std::vector<ShardHook>> HooksOfCommit(const RunSpec& spec, const Commit& 
   return hooks;
 }
 
+std::vector<int64_t> SequencesWithRows(const ShardIndex& index) {
+  std::vector<int64_t> sequences;
+  for (size_t sequence = 0; sequence + 1 < index.sequence_offsets.size(); ++sequence) {
+    if (index.sequence_offsets[sequence] == index.sequence_offsets[sequence + 1]) continue;
+    sequences.push_back(static_cast<int64_t>(sequence));
+  }
+  return sequences;
+}
+
 Result<ShardIndex> ReadShardIndex(Store& store, const std::string& key,
                                   const ExpectedShard& expected) {
   ShardIndex index;

@@ -23,10 +23,10 @@ struct ExpectedShard {
   std::vector<TensorEntry> tensors;  // in file order, with offsets from the start of the file
   int64_t data_begin = 0;            // = length of the header
   int64_t file_bytes = 0;
-  int64_t token_count = 0;
+  int64_t token_count = 0;  // tokens whose rows are stored
   int64_t sequence_count = 0;
 
-  // Tensors with one row for each token come first: hook points, then their scales.
+  // Tensors with one row for each stored token come first: hook points, then their scales.
   size_t scale_tensor(size_t hook) const { return hooks.size() + hook; }
   size_t row_tensor_count() const { return hooks.size() * (HasScale(dtype) ? 2 : 1); }
   const TensorEntry& Tensor(std::string_view name) const;
@@ -47,6 +47,9 @@ struct ShardIndex {
   std::vector<int32_t> token_ids;
   std::vector<int32_t> positions;
 };
+
+// The sequences of which a row is stored, ascending. The index must be consistent.
+std::vector<int64_t> SequencesWithRows(const ShardIndex& index);
 
 // Reads them as they are stored; checks nothing.
 Result<ShardIndex> ReadShardIndex(Store& store, const std::string& key,

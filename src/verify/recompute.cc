@@ -6,9 +6,11 @@
 #include <cmath>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <span>
+#include <utility>
+#include <variant>
 
-#include "base/fingerprint.h"
 #include "base/random.h"
 #include "engine/cpu/parallel.h"
 #include "shard/convert.h"
@@ -18,28 +20,18 @@
 namespace thresher {
 namespace {
 
-uint64_t SeedOf(std::string_view text) {
-  uint64_t seed = 0;
-  const std::string digits = FingerprintOf(AsBytes(text));
-  // The last 16 hexadecimal digits.
-  for (const char digit : digits.substr(digits.size() - 16)) {
-    seed = seed << 4 | static_cast<uint64_t>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
-  }
-  return seed;
-}
-
-class Recomputation {
+class Recomputer {
  public:
-  Recomputation(Store& store, const RunRecords& records, Engine& engine, int threads,
-                FindingLog& log)
-      : store_(store),
-        records_(records),
-        engine_(engine),
-        threads_(threads),
-        log_(log),
-        tolerance_(
-            ToleranceOf(records.run.spec.capture.compute == "f32" ? DType::kF32 : DType::kBf16)),
-        expected_rows_(records.hooks.size()) {}
+  explicit Recomputer(const Recomputation& parts)
+      : store_(parts.store),
+        records_(parts.records),
+        samples_(parts.samples),
+        engine_(parts.engine),
+        threads_(parts.threads),
+        log_(parts.log),
+        tolerance_(ToleranceOf(parts.records.run.spec.capture.compute == "f32" ? DType::kF32
+                                                                               : DType::kBf16)),
+        expected_rows_(parts.records.hooks.size()) {}
 
   Status Check(const PickedSequence& picked);
 
@@ -54,16 +46,33 @@ class Recomputation {
   };
 
   Status OpenUnit(int64_t unit);
-  Status Compute(std::span<const int32_t> token_ids);
-  Status CompareHook(size_t hook, const PickedSequence& picked, int64_t first_row, int64_t rows);
+  // A sequence of the open unit and its stored rows.
+  struct Sequence {
+    int64_t sample = 0;
+    std::vector<int32_t> token_ids;      // all of them
+    std::span<const int32_t> positions;  // of the stored ones
+    int64_t first_row = 0;
+
+    int64_t rows() const { return static_cast<int64_t>(positions.size()); }
+    RowSelection selection() const {
+      return {.has_first_token = positions.front() == 0,
+              .is_whole = positions.size() == token_ids.size()};
+    }
+  };
+
+  std::optional<Sequence> FindSequence(const PickedSequence& picked);
+  std::optional<std::vector<int32_t>> TokenIdsFromSamples(size_t sequence);
+  Status Compute(const Sequence& sequence);
+  Status CompareHook(size_t hook, const Sequence& sequence);
   Result<StoredRows> ReadRows(size_t hook, int64_t first_row, int64_t rows) const;
   bool IsIdentical(size_t hook, int64_t rows, const StoredRows& stored) const;
-  void Judge(size_t hook, const PickedSequence& picked, int64_t rows, const StoredRows& stored);
+  void Judge(size_t hook, const Sequence& sequence, const StoredRows& stored);
 
   const UnitRecord& record() const { return records_.units[static_cast<size_t>(open_unit_)]; }
 
   Store& store_;
   const RunRecords& records_;
+  const SampleSet* samples_;
   Engine& engine_;
   const int threads_;
   FindingLog& log_;
@@ -72,31 +81,75 @@ class Recomputation {
   int64_t open_unit_ = -1;
   ExpectedShard shard_;
   ShardIndex index_;
+  std::vector<int64_t> sequences_with_rows_;
   std::mutex mutex_;  // guards result_ while hook points are compared
   RecomputeResult result_;
 };
 
-Status Recomputation::OpenUnit(int64_t unit) {
+Status Recomputer::OpenUnit(int64_t unit) {
   if (unit == open_unit_) return OkStatus();
   open_unit_ = unit;
   ASSIGN_OR_RETURN(shard_, ExpectShard(record().commit, records_.hooks, records_.dtype));
   ASSIGN_OR_RETURN(index_, ReadShardIndex(store_, record().commit.shard, shard_));
+  sequences_with_rows_ = SequencesWithRows(index_);
   return OkStatus();
 }
 
-Status Recomputation::Compute(std::span<const int32_t> token_ids) {
+// Nothing if the samples do not say: that has been reported when rows were compared with them, or
+// is now if they cannot be read.
+std::optional<std::vector<int32_t>> Recomputer::TokenIdsFromSamples(size_t sequence) {
+  const int64_t sample_number = index_.sample_index[sequence];
+  const Result<std::vector<SampleOrRejection>> read = samples_->Read(sample_number, 1);
+  if (!read.ok()) {
+    log_.Note(fmt::format("sample {} was not computed again: {}", sample_number,
+                          read.status().message()));
+    return std::nullopt;
+  }
+  const auto* sample = std::get_if<Sample>(&read->front());
+  size_t part = 0;  // of the sample
+  while (part < sequence && index_.sample_index[sequence - part - 1] == sample_number) ++part;
+  if (sample == nullptr || part + 1 >= sample->sequence_offsets.size()) return std::nullopt;
+  return std::vector<int32_t>(sample->token_ids.begin() + sample->sequence_offsets[part],
+                              sample->token_ids.begin() + sample->sequence_offsets[part + 1]);
+}
+
+std::optional<Recomputer::Sequence> Recomputer::FindSequence(const PickedSequence& picked) {
+  const auto number =
+      static_cast<size_t>(sequences_with_rows_[static_cast<size_t>(picked.sequence)]);
+  Sequence sequence;
+  sequence.sample = index_.sample_index[number];
+  sequence.first_row = index_.sequence_offsets[number];
+  const auto first = static_cast<size_t>(sequence.first_row);
+  const size_t rows = static_cast<size_t>(index_.sequence_offsets[number + 1]) - first;
+  sequence.positions = std::span(index_.positions).subspan(first, rows);
+  if (record().commit.token_count == record().commit.forward_token_count) {
+    const auto token_ids = std::span(index_.token_ids).subspan(first, rows);
+    sequence.token_ids.assign(token_ids.begin(), token_ids.end());
+    return sequence;
+  }
+  std::optional<std::vector<int32_t>> token_ids = TokenIdsFromSamples(number);
+  const auto last_position = static_cast<size_t>(sequence.positions.back());
+  if (!token_ids || last_position >= token_ids->size()) return std::nullopt;
+  sequence.token_ids = *std::move(token_ids);
+  return sequence;
+}
+
+Status Recomputer::Compute(const Sequence& sequence) {
   std::vector<HookOutput> outputs(expected_rows_.size());
   for (size_t hook = 0; hook < outputs.size(); ++hook) {
     const auto width = static_cast<size_t>(records_.hooks[hook].width);
-    expected_rows_[hook].resize(token_ids.size() * width);
+    expected_rows_[hook].resize(sequence.positions.size() * width);
     outputs[hook].rows = reinterpret_cast<std::byte*>(expected_rows_[hook].data());
   }
-  const std::vector<int64_t> offsets = {0, static_cast<int64_t>(token_ids.size())};
-  return engine_.Forward({.token_ids = token_ids, .sequence_offsets = offsets}, outputs);
+  const std::vector<int64_t> offsets = {0, static_cast<int64_t>(sequence.token_ids.size())};
+  return engine_.Forward({.token_ids = sequence.token_ids,
+                          .sequence_offsets = offsets,
+                          .stored_tokens = sequence.positions},
+                         outputs);
 }
 
-Result<Recomputation::StoredRows> Recomputation::ReadRows(size_t hook, int64_t first_row,
-                                                          int64_t rows) const {
+Result<Recomputer::StoredRows> Recomputer::ReadRows(size_t hook, int64_t first_row,
+                                                    int64_t rows) const {
   const std::string& key = record().commit.shard;
   const int64_t row_bytes = shard_.hooks[hook].width * DTypeBytes(shard_.dtype);
   StoredRows stored(static_cast<size_t>(rows * row_bytes),
@@ -110,7 +163,7 @@ Result<Recomputation::StoredRows> Recomputation::ReadRows(size_t hook, int64_t f
   return stored;
 }
 
-bool Recomputation::IsIdentical(size_t hook, int64_t rows, const StoredRows& stored) const {
+bool Recomputer::IsIdentical(size_t hook, int64_t rows, const StoredRows& stored) const {
   const int64_t width = shard_.hooks[hook].width;
   StoredRows expected(stored.bytes.size(), stored.scales.size());
   EncodeRows(expected_rows_[hook].data(), rows, width, width, shard_.dtype, expected.bytes.data(),
@@ -120,15 +173,16 @@ bool Recomputation::IsIdentical(size_t hook, int64_t rows, const StoredRows& sto
                                                stored.scales.size() * sizeof(float)) == 0);
 }
 
-void Recomputation::Judge(size_t hook, const PickedSequence& picked, int64_t rows,
-                          const StoredRows& stored) {
+void Recomputer::Judge(size_t hook, const Sequence& sequence, const StoredRows& stored) {
   const auto& [name, width] = shard_.hooks[hook];
+  const int64_t rows = sequence.rows();
   std::vector<float> values(static_cast<size_t>(rows * width));
   DecodeRows(stored.bytes.data(), stored.scales.data(), rows, width, shard_.dtype, values.data());
-  const RowError error = CompareRows(expected_rows_[hook], values, width, shard_.dtype, tolerance_);
-  const int64_t sample = index_.sample_index[static_cast<size_t>(picked.sequence)];
+  const RowError error = CompareRows(expected_rows_[hook], values, width, shard_.dtype, tolerance_,
+                                     sequence.selection());
+  const int64_t sample = sequence.sample;
   if (error.of_limit > 1) {
-    log_.Damage(picked.unit, name,
+    log_.Damage(open_unit_, name,
                 fmt::format("computed again, sample {} differs: relative L2 error {:.3g} in {}, "
                             "allowed {:.3g}; {} of its {} rows are wrong by themselves",
                             sample, error.relative, error.where, error.relative / error.of_limit,
@@ -141,33 +195,30 @@ void Recomputation::Judge(size_t hook, const PickedSequence& picked, int64_t row
   result_.worst_where = fmt::format("{}, sample {}, {}", name, sample, error.where);
 }
 
-Status Recomputation::CompareHook(size_t hook, const PickedSequence& picked, int64_t first_row,
-                                  int64_t rows) {
-  ASSIGN_OR_RETURN(const StoredRows stored, ReadRows(hook, first_row, rows));
-  const bool is_identical = IsIdentical(hook, rows, stored);
-  if (!is_identical) Judge(hook, picked, rows, stored);
+Status Recomputer::CompareHook(size_t hook, const Sequence& sequence) {
+  ASSIGN_OR_RETURN(const StoredRows stored, ReadRows(hook, sequence.first_row, sequence.rows()));
+  const bool is_identical = IsIdentical(hook, sequence.rows(), stored);
+  if (!is_identical) Judge(hook, sequence, stored);
   const std::lock_guard lock(mutex_);
   ++result_.comparisons;
   if (is_identical) ++result_.identical;
   return OkStatus();
 }
 
-Status Recomputation::Check(const PickedSequence& picked) {
+Status Recomputer::Check(const PickedSequence& picked) {
   RETURN_IF_ERROR(OpenUnit(picked.unit));
-  const auto sequence = static_cast<size_t>(picked.sequence);
-  const int64_t first_row = index_.sequence_offsets[sequence];
-  const int64_t rows = index_.sequence_offsets[sequence + 1] - first_row;
-  RETURN_IF_ERROR(Compute(std::span(index_.token_ids)
-                              .subspan(static_cast<size_t>(first_row), static_cast<size_t>(rows))));
+  const std::optional<Sequence> sequence = FindSequence(picked);
+  if (!sequence) return OkStatus();
+  RETURN_IF_ERROR(Compute(*sequence));
   std::vector<Status> outcomes(expected_rows_.size());
   RETURN_IF_ERROR(
       ParallelFor(threads_, static_cast<int64_t>(outcomes.size()), [&](int64_t hook, int) {
         const auto index = static_cast<size_t>(hook);
-        outcomes[index] = CompareHook(index, picked, first_row, rows);
+        outcomes[index] = CompareHook(index, *sequence);
       }));
   for (const Status& outcome : outcomes) RETURN_IF_ERROR(outcome);
   ++result_.sequences;
-  result_.tokens += rows;
+  result_.tokens += static_cast<int64_t>(sequence->token_ids.size());
   return OkStatus();
 }
 
@@ -196,19 +247,18 @@ std::vector<PickedSequence> PickSequences(std::string_view seed_text, double fra
   return picked;
 }
 
-Result<RecomputeResult> RecomputeSequences(Store& store, const RunRecords& records,
+Result<RecomputeResult> RecomputeSequences(const Recomputation& parts,
                                            const std::vector<PickedSequence>& picked,
-                                           Engine& engine, int threads, FindingLog& log,
                                            const std::function<void(int64_t)>& on_tokens) {
-  Recomputation recomputation(store, records, engine, threads, log);
+  Recomputer recomputer(parts);
   int64_t tokens_done = 0;
   for (const PickedSequence& sequence : picked) {
-    RETURN_IF_ERROR(recomputation.Check(sequence));
-    const int64_t tokens = recomputation.result().tokens;
+    RETURN_IF_ERROR(recomputer.Check(sequence));
+    const int64_t tokens = recomputer.result().tokens;
     on_tokens(tokens - tokens_done);
     tokens_done = tokens;
   }
-  return recomputation.result();
+  return recomputer.result();
 }
 
 }  // namespace thresher

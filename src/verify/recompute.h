@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
+#include "sample/sample_set.h"
 #include "store/store.h"
 #include "verify/finding.h"
 #include "verify/run_records.h"
@@ -17,7 +18,7 @@ namespace thresher {
 
 struct PickedSequence {
   int64_t unit = 0;
-  int64_t sequence = 0;  // inside the unit's shard
+  int64_t sequence = 0;  // among those of the unit's shard that have a row
 };
 
 // A random `fraction` of all sequences, at least one if there is one and `fraction` is above 0, the
@@ -25,9 +26,19 @@ struct PickedSequence {
 std::vector<PickedSequence> PickSequences(std::string_view seed_text, double fraction,
                                           const std::vector<int64_t>& sequence_counts);
 
+// All borrowed.
+struct Recomputation {
+  Store& store;
+  const RunRecords& records;
+  const SampleSet* samples;  // of the run; null: not at hand
+  Engine& engine;
+  int threads;
+  FindingLog& log;
+};
+
 struct RecomputeResult {
   int64_t sequences = 0;
-  int64_t tokens = 0;
+  int64_t tokens = 0;         // that were computed
   int64_t comparisons = 0;    // one for each sequence and hook point
   int64_t identical = 0;      // those that agree bit by bit
   double worst_relative = 0;  // relative L2 error, of the comparison nearest to its limit
@@ -36,15 +47,16 @@ struct RecomputeResult {
 };
 
 // Runs the picked sequences through `engine` one at a time, each alone in its batch, and compares
-// all hook points with what is stored: bit by bit, and where that fails by the size of the error
-// (row_error.h), since another type of processor rounds otherwise. The engine's hook points and
-// arithmetic are those of the run, its stored dtype is f32. Memory: all hook points of one sequence
-// in f32, and the largest one twice as stored and once in f32 for each thread. Errors are those of
-// the engine or the store; differences go to `log`. `on_tokens` is told of each sequence's tokens
-// when it is done.
-Result<RecomputeResult> RecomputeSequences(Store& store, const RunRecords& records,
+// the stored rows of all hook points with what comes out: bit by bit, and where that fails by the
+// size of the error (row_error.h), since another type of processor rounds otherwise. The engine's
+// hook points and arithmetic are those of the run, its stored dtype is f32. A unit of which only
+// some rows are stored lacks token ids that the others depend on: they are read from `samples`,
+// which must be there if such a unit is picked. Memory: all hook points of one sequence in f32, and
+// the largest one twice as stored and once in f32 for each thread. Errors are those of the engine
+// or the store; differences go to `log`. `on_tokens` is told of each sequence's tokens when it is
+// done.
+Result<RecomputeResult> RecomputeSequences(const Recomputation& parts,
                                            const std::vector<PickedSequence>& picked,
-                                           Engine& engine, int threads, FindingLog& log,
                                            const std::function<void(int64_t)>& on_tokens);
 
 }  // namespace thresher

@@ -14,6 +14,9 @@ namespace {
 
 constexpr double kLargestF16 = 65504;
 
+// The shortest prompts that the tolerances were measured with have 23 tokens.
+constexpr size_t kRowsThatAverage = 20;
+
 // Sums over one row or several.
 struct Sums {
   double squares = 0;  // of the expected values
@@ -108,16 +111,18 @@ double StorageErrorBound(std::span<const float> row, DType dtype) {
 }
 
 RowError CompareRows(std::span<const float> expected, std::span<const float> stored, int64_t width,
-                     DType dtype, const ComputeTolerance& tolerance) {
+                     DType dtype, const ComputeTolerance& tolerance,
+                     const RowSelection& selection) {
   THRESHER_CHECK(width > 0 && expected.size() == stored.size());
   const auto row_width = static_cast<size_t>(width);
   const size_t rows = expected.size() / row_width;
+  const size_t first_of_rest = selection.has_first_token ? 1 : 0;
   std::vector<Sums> of_rows(rows);
   Sums of_rest;
   for (size_t row = 0; row < rows; ++row) {
     of_rows[row] = SumRow(expected.subspan(row * row_width, row_width),
                           stored.subspan(row * row_width, row_width), dtype);
-    if (row > 0) of_rest.Add(of_rows[row]);
+    if (row >= first_of_rest) of_rest.Add(of_rows[row]);
   }
   RowError worst;
   const auto consider = [&](const Judgement& judgement, auto&& where) {
@@ -127,16 +132,18 @@ RowError CompareRows(std::span<const float> expected, std::span<const float> sto
       worst.where = where();
     }
   };
-  if (rows > 1) {
+  const size_t rest = rows - std::min(rows, first_of_rest);
+  if (rest >= (selection.is_whole ? 1 : kRowsThatAverage)) {
     consider(Judge(of_rest, tolerance.tensor, 0),
-             [&] { return fmt::format("rows 1 to {} together", rows - 1); });
+             [&] { return fmt::format("rows {} to {} together", first_of_rest, rows - 1); });
   }
   // A row far smaller than the others is measured against them: what it is made of was as large.
   const double rest_row_norm =
-      rows > 1 ? std::sqrt(of_rest.squares / static_cast<double>(rows - 1)) : 0;
+      rest > 0 ? std::sqrt(of_rest.squares / static_cast<double>(rest)) : 0;
   for (size_t row = 0; row < rows; ++row) {
-    const Judgement judgement = Judge(of_rows[row], row == 0 ? tolerance.tensor : tolerance.row,
-                                      row == 0 ? 0 : 0.1 * rest_row_norm);
+    const bool is_apart = row < first_of_rest;
+    const Judgement judgement = Judge(of_rows[row], is_apart ? tolerance.tensor : tolerance.row,
+                                      is_apart ? 0 : 0.1 * rest_row_norm);
     if (judgement.of_limit > 1) ++worst.rows_wrong;
     consider(judgement, [&] { return fmt::format("row {}", row); });
   }

@@ -45,12 +45,20 @@ struct RowError {
   int64_t rows_wrong = 0;  // single rows above their limit
 };
 
-// `expected` and `stored` [rows, width]. The first row is judged apart from the others: the first
-// token of a sequence carries values a thousand times larger in many models, and would hide
-// everything else. Values that are not finite must be the same kind in both, except that f16 stores
-// what is beyond its range as infinity.
+// Which rows of a sequence are compared.
+struct RowSelection {
+  bool has_first_token = true;  // and so begins with it
+  bool is_whole = true;         // no token is left out
+};
+
+// `expected` and `stored` [rows, width]. The row of a sequence's first token is judged apart from
+// the others: it carries values a thousand times larger in many models, and would hide everything
+// else. The others are judged together as well as one by one, unless they are a few of many:
+// together those are no more exact than each by itself. Values that are not finite must be the same
+// kind in both, except that f16 stores what is beyond its range as infinity.
 RowError CompareRows(std::span<const float> expected, std::span<const float> stored, int64_t width,
-                     DType dtype, const ComputeTolerance& tolerance);
+                     DType dtype, const ComputeTolerance& tolerance,
+                     const RowSelection& selection = {});
 
 }  // namespace thresher
 

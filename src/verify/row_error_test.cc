@@ -127,5 +127,26 @@ TEST(RowErrorTest, OnlyF16HasARangeThatValuesLeave) {
   EXPECT_GT(Compare(rows, stored, DType::kF16).of_limit, 1);
 }
 
+// Without a sequence's first token, no row is held to the tighter limit of many rows together.
+TEST(RowErrorTest, AFewSelectedRowsAreJudgedOneByOne) {
+  const std::vector<float> all = SomeRows(4);
+  const double tolerance = ToleranceOf(DType::kF32).tensor;
+  const auto compare = [&](size_t rows, double error, const RowSelection& selection) {
+    const std::vector<float> expected(all.begin() + kWidth,
+                                      all.begin() + static_cast<ptrdiff_t>((1 + rows) * kWidth));
+    std::vector<float> stored = expected;
+    for (float& value : stored) value *= static_cast<float>(1 + error);
+    return CompareRows(expected, stored, kWidth, DType::kF32, ToleranceOf(DType::kF32), selection)
+        .of_limit;
+  };
+  for (const size_t rows : {1, 2, 19}) {
+    const RowSelection selected = {.has_first_token = false, .is_whole = false};
+    EXPECT_LT(compare(rows, 5 * tolerance, selected), 1) << rows;
+    EXPECT_GT(compare(rows, 20 * tolerance, selected), 1) << rows;
+    EXPECT_GT(compare(rows, 5 * tolerance, {}), 1) << rows;
+    EXPECT_GT(compare(rows, 5 * tolerance, {.is_whole = false}), 1) << rows << ": the first token";
+  }
+}
+
 }  // namespace
 }  // namespace thresher

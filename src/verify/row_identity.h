@@ -5,19 +5,18 @@
 #include <string>
 #include <vector>
 
-#include "dataset/dataset.h"
-#include "dataset/sample_reader.h"
+#include "sample/sample_set.h"
 #include "verify/expected_shard.h"
 #include "verify/finding.h"
 #include "work/records.h"
 
 namespace thresher {
 
-// Reads the samples of a unit again and compares them with what its shard holds: token ids of every
-// stored sample, its key, the number of truncated ones, and that the rejected ones are really
-// rejected. `sample_keys` may be unknown. Thread-safe.
-void CheckRowIdentity(const Dataset& dataset, const SampleReader& reader, const Commit& commit,
-                      const ShardIndex& index,
+// Reads the samples of a unit again and compares them with what its shard holds: the number of
+// sequences of every stored sample, positions and token ids of their rows, its key, the number of
+// truncated ones, and that the rejected ones are really rejected. `sample_keys` may be unknown.
+// Thread-safe.
+void CheckRowIdentity(const SampleSet& samples, const Commit& commit, const ShardIndex& index,
                       const std::optional<std::vector<std::string>>& sample_keys, FindingLog& log);
 
 }  // namespace thresher

@@ -13,14 +13,14 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/temporary_folder_for_test.h"
-#include "dataset/dataset.h"
-#include "dataset/sample_reader.h"
+#include "engine/stored_rows_for_test.h"
 #include "extract/completion.h"
 #include "extract/run_store.h"
 #include "extract/shard_builder.h"
 #include "extract/unit_job.h"
 #include "model/golden_for_test.h"
 #include "model/model.h"
+#include "sample/sample_set.h"
 #include "shard/convert.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
@@ -51,8 +51,9 @@ class MadeUpEngine : public Engine {
           }
         }
       }
-      EncodeRows(rows.data(), static_cast<int64_t>(batch.token_ids.size()), width, width,
-                 stored_dtype_, outputs[hook].rows, outputs[hook].scales);
+      rows = StoredRowsOf(batch, rows, width);
+      EncodeRows(rows.data(), batch.row_count(), width, width, stored_dtype_, outputs[hook].rows,
+                 outputs[hook].scales);
     }
     return OkStatus();
   }
@@ -79,6 +80,7 @@ class RunForTest {
                                         R"({"id":"e","token_ids":[1,2,3,4]})",
                                         R"({"id":"f","token_ids":[9,5]})"};
     int64_t samples_per_unit = 3;
+    SampleSettings settings = {.max_tokens = 4};
     // Makes the rows; MadeUpEngine if empty.
     std::function<std::unique_ptr<Engine>(const Model&, const std::vector<HookPoint>&)> engine =
         nullptr;
@@ -92,13 +94,10 @@ class RunForTest {
     Result<Model> loaded = LoadModel(model_path());
     THRESHER_CHECK(loaded.ok());
     const Model& model = *loaded;
-    Result<Dataset> dataset = Dataset::Open(dataset_path());
-    THRESHER_CHECK(dataset.ok());
-    SampleReaderOptions reader_options;
-    reader_options.max_tokens = 4;
-    reader_options.vocabulary_size = model.vocabulary_size;
-    Result<SampleReader> reader = SampleReader::Create(model_path(), reader_options);
-    THRESHER_CHECK(reader.ok());
+    const Result<SampleSet> samples =
+        SampleSet::Open(dataset_path(), model_path(),
+                        {.settings = options.settings, .vocabulary_size = model.vocabulary_size});
+    THRESHER_CHECK(samples.ok());
 
     RunSpec spec;
     spec.model = {.path = options.inputs_can_be_found ? model_path() : "",
@@ -108,9 +107,10 @@ class RunForTest {
                   .config_fingerprint = model.config_fingerprint,
                   .weights_fingerprint = model.weights.Fingerprint()};
     spec.dataset = {.path = options.inputs_can_be_found ? dataset_path() : "",
-                    .fingerprint = dataset->FingerprintOfFirst(dataset->record_count()),
-                    .sample_count = dataset->record_count()};
-    spec.prompts = {.fingerprint = reader->fingerprint(), .max_tokens = 4, .overlong = "truncate"};
+                    .fingerprint = samples->FingerprintOfFirst(samples->sample_count()).value(),
+                    .sample_count = samples->sample_count()};
+    spec.prompts = {.fingerprint = samples->reader().fingerprint(),
+                    .settings = samples->reader().settings().ToMap()};
     spec.capture = {.hooks = options.hooks,
                     .dtype = std::string(DTypeName(options.dtype)),
                     .compute = options.compute,
@@ -137,7 +137,7 @@ class RunForTest {
         options.engine ? options.engine(model, points)
                        : std::make_unique<MadeUpEngine>(format_.hooks, options.dtype);
     for (int64_t unit = 0; unit < run_->plan.unit_count(); ++unit) {
-      WriteUnit(TokeniseUnit(*dataset, *reader, unit, 1, run_->plan.Samples(unit)), *engine);
+      WriteUnit(TokeniseUnit(*samples, unit, 1, run_->plan.Samples(unit)).value(), *engine);
     }
     THRESHER_CHECK(WriteManifest(store_, *run_).ok());
   }
@@ -224,12 +224,8 @@ class RunForTest {
     builder.SetMemory(memory.data());
     for (const BatchRange& batch : job.batches) {
       THRESHER_CHECK(batch.first_sequence == 0 && batch.end_sequence == job.sequence_count());
-      THRESHER_CHECK(
-          engine
-              .Forward({.token_ids = job.token_ids, .sequence_offsets = job.sequence_offsets},
-                       builder.Outputs(0))
-              .ok());
-      builder.Absorb(job.token_count());
+      THRESHER_CHECK(engine.Forward(EngineBatch(job, batch).packed(), builder.Outputs(0)).ok());
+      builder.Absorb(job.row_count());
     }
     builder.Finish();
     Commit commit = builder.DescribeContent();

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "hub/local_copy.h"
+
 namespace thresher {
 namespace {
 
@@ -16,7 +18,8 @@ Status Differs(const std::string& path, std::string_view what, const std::string
       fmt::format("{}: {} {}, the run was made with {}", path, what, found, expected));
 }
 
-Result<Model> OpenModel(const std::string& directory, const RunSpec& spec) {
+Result<Model> OpenModel(const std::string& address, const RunSpec& spec) {
+  ASSIGN_OR_RETURN(const std::string directory, LocalModelFolder(address, {}));
   ASSIGN_OR_RETURN(Model model, LoadModel(directory));
   if (model.config_fingerprint != spec.model.config_fingerprint) {
     return Differs(directory, "the model's configuration has fingerprint", model.config_fingerprint,
@@ -25,33 +28,28 @@ Result<Model> OpenModel(const std::string& directory, const RunSpec& spec) {
   return model;
 }
 
-Result<Dataset> OpenDataset(const std::string& path, const RunSpec& spec) {
-  ASSIGN_OR_RETURN(Dataset dataset, Dataset::Open(path));
-  const int64_t sample_count = spec.dataset.sample_count;
-  if (dataset.record_count() < sample_count) {
-    return FailedPrecondition(fmt::format("{} has {} records, the run was made with {}", path,
-                                          dataset.record_count(), sample_count));
+Result<SampleSet> OpenSamples(const std::string& address, const Model& model, const RunSpec& spec) {
+  SampleReaderOptions options;
+  ASSIGN_OR_RETURN(options.settings,
+                   SampleSettings::FromMap(spec.prompts.settings, "run.json: prompts"));
+  options.vocabulary_size = model.vocabulary_size;
+  ASSIGN_OR_RETURN(SampleSet samples, SampleSet::Open(address, model.directory, options));
+  if (samples.reader().fingerprint() != spec.prompts.fingerprint) {
+    return Differs(model.directory, "tokenizer and prompt have fingerprint",
+                   samples.reader().fingerprint(), spec.prompts.fingerprint);
   }
-  const std::string fingerprint = dataset.FingerprintOfFirst(sample_count);
+  const int64_t sample_count = spec.dataset.sample_count;
+  if (samples.sample_count() < sample_count) {
+    return FailedPrecondition(fmt::format("{} has {} samples, the run was made with {}", address,
+                                          samples.sample_count(), sample_count));
+  }
+  ASSIGN_OR_RETURN(const std::string fingerprint, samples.FingerprintOfFirst(sample_count));
   if (fingerprint != spec.dataset.fingerprint) {
-    return Differs(path,
-                   fmt::format("the data set's first {} records have fingerprint", sample_count),
+    return Differs(address,
+                   fmt::format("the data set's first {} samples have fingerprint", sample_count),
                    fingerprint, spec.dataset.fingerprint);
   }
-  return dataset;
-}
-
-Result<SampleReader> OpenReader(const Model& model, const RunSpec& spec) {
-  SampleReaderOptions options;
-  options.max_tokens = spec.prompts.max_tokens;
-  options.overlong = spec.prompts.overlong == "reject" ? Overlong::kReject : Overlong::kTruncate;
-  options.vocabulary_size = model.vocabulary_size;
-  ASSIGN_OR_RETURN(SampleReader reader, SampleReader::Create(model.directory, options));
-  if (reader.fingerprint() != spec.prompts.fingerprint) {
-    return Differs(model.directory, "tokenizer and prompt have fingerprint", reader.fingerprint(),
-                   spec.prompts.fingerprint);
-  }
-  return reader;
+  return samples;
 }
 
 Status CheckWeights(const Model& model, const RunSpec& spec) {
@@ -67,37 +65,33 @@ Result<RunInputs> RunInputs::Open(const Wanted& wanted, const RunSpec& spec, Fin
                                   const std::function<void()>& before_weights) {
   RunInputs inputs;
   const bool model_is_named = !wanted.model_directory.empty();
+  const bool dataset_is_named = !wanted.dataset_path.empty();
   const std::string model_directory = model_is_named ? wanted.model_directory : spec.model.path;
   Result<Model> model = OpenModel(model_directory, spec);
   if (!model.ok()) {
     if (model_is_named) return model.status();
+    if (dataset_is_named) {
+      return model.status().WithContext(
+          "comparing rows with " + wanted.dataset_path +
+          " takes the model, too, which is not where run.json says (--model says where it is)");
+    }
     log.Note(kNoRows + model.status().message() + " (--model says where it is)");
     if (wanted.weights) log.Note(kNoRecomputation + model.status().message());
   } else {
     inputs.model = *std::move(model);
   }
   if (!wanted.weights) log.Note(std::string(kNoRecomputation) + "it is turned off");
-
-  const bool dataset_is_named = !wanted.dataset_path.empty();
-  Result<Dataset> dataset =
-      OpenDataset(dataset_is_named ? wanted.dataset_path : spec.dataset.path, spec);
-  if (!dataset.ok()) {
-    if (dataset_is_named) return dataset.status();
-    log.Note(kNoRows + dataset.status().message() + " (--dataset says where it is)");
-  } else {
-    inputs.dataset = *std::move(dataset);
-  }
-
   if (!inputs.model) return inputs;
-  if (inputs.dataset) {
-    Result<SampleReader> reader = OpenReader(*inputs.model, spec);
-    if (!reader.ok() && model_is_named) return reader.status();
-    if (reader.ok()) {
-      inputs.reader = *std::move(reader);
-    } else {
-      log.Note(kNoRows + reader.status().message());
-    }
+
+  Result<SampleSet> samples =
+      OpenSamples(dataset_is_named ? wanted.dataset_path : spec.dataset.path, *inputs.model, spec);
+  if (!samples.ok()) {
+    if (dataset_is_named || model_is_named) return samples.status();
+    log.Note(kNoRows + samples.status().message() + " (--dataset and --model say where they are)");
+  } else {
+    inputs.samples = *std::move(samples);
   }
+
   if (!wanted.weights) return inputs;
   before_weights();
   const Status weights = CheckWeights(*inputs.model, spec);

@@ -6,9 +6,8 @@
 #include <string>
 
 #include "base/result.h"
-#include "dataset/dataset.h"
-#include "dataset/sample_reader.h"
 #include "model/model.h"
+#include "sample/sample_set.h"
 #include "verify/finding.h"
 #include "work/run_spec.h"
 
@@ -17,9 +16,8 @@ namespace thresher {
 // What a run was made from, as far as it can be found and is still the same.
 struct RunInputs {
   std::optional<Model> model;
-  bool weights_fit = false;            // the model's weights are those of the run
-  std::optional<Dataset> dataset;      // with the run's content
-  std::optional<SampleReader> reader;  // set if rows can be compared with the data set
+  bool weights_fit = false;          // the model's weights are those of the run
+  std::optional<SampleSet> samples;  // those of the run; set if rows can be compared with them
 
   struct Wanted {
     std::string dataset_path;     // empty: as run.json says

@@ -303,7 +303,7 @@ std::optional<ShardIndex> ShardChecker::CheckIndex() {
     Damage("", "cannot be read: " + index.status().message());
     return std::nullopt;
   }
-  const std::vector<IndexFault> faults = CheckShardIndex(*index, samples_, expected_.token_count);
+  const std::vector<IndexFault> faults = CheckShardIndex(*index, IndexRules::Of(commit_, samples_));
   for (const IndexFault& fault : faults) Damage(fault.tensor, fault.what);
   if (!faults.empty()) return std::nullopt;
   return *std::move(index);

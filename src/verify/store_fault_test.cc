@@ -70,9 +70,9 @@ class AnyStoreCallTest : public WorkerTest, public ::testing::WithParamInterface
     for (const Finding& finding : report->findings) findings += FindingLine(finding) + "\n";
     EXPECT_TRUE(report->ok()) << findings;
     EXPECT_EQ(report->committed_count, run->plan.unit_count());
-    EXPECT_EQ(report->stored_samples, dataset_->record_count());
+    EXPECT_EQ(report->stored_samples, samples_->sample_count());
     const std::map<int64_t, int> counts = CountSamples(store, *run);
-    EXPECT_EQ(static_cast<int64_t>(counts.size()), dataset_->record_count());
+    EXPECT_EQ(static_cast<int64_t>(counts.size()), samples_->sample_count());
     for (const auto& [sample, count] : counts) EXPECT_EQ(count, 1) << "sample " << sample;
   }
 

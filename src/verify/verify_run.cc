@@ -60,7 +60,7 @@ class Verification {
   void CheckUnit(const RunRecords& records, const RunInputs& inputs, int64_t unit,
                  SampleCensus& census, ProgressCounter& progress, std::vector<std::byte>& buffer);
   Status Recompute(const RunRecords& records, const RunInputs& inputs);
-  std::vector<PickedSequence> Pick(const RunRecords& records);
+  std::vector<PickedSequence> Pick(const RunRecords& records, const RunInputs& inputs);
   Result<std::unique_ptr<Engine>> MakeEngine(const RunRecords& records, const Model& model) const;
   void Summarise(const RunRecords& records);
   VerifyReport Finish();
@@ -70,8 +70,9 @@ class Verification {
   const int threads_;
   FindingLog log_;
   VerifyReport report_;
-  std::vector<char> index_is_whole_;  // by unit: its samples could be counted
-  std::vector<char> rows_are_whole_;  // by unit: its rows can be compared
+  std::vector<char> index_is_whole_;          // by unit: its samples could be counted
+  std::vector<char> rows_are_whole_;          // by unit: its rows can be compared
+  std::vector<int64_t> sequences_with_rows_;  // by unit; unknown where the index is not whole
 };
 
 // Nothing, with a finding, if run.json or the plan is there and cannot be used.
@@ -105,17 +106,23 @@ void Verification::CheckUnit(const RunRecords& records, const RunInputs& inputs,
   const auto slot = static_cast<size_t>(unit);
   index_is_whole_[slot] = 1;
   rows_are_whole_[slot] = verdict.hooks_are_whole ? 1 : 0;
-  for (const int64_t sample : verdict.index->sample_index) census.Count(sample);
+  const ShardIndex& index = *verdict.index;
+  for (size_t sequence = 0; sequence < index.sample_index.size(); ++sequence) {
+    // The sequences of a sample that was split are one sample.
+    const int64_t sample = index.sample_index[sequence];
+    if (sequence == 0 || index.sample_index[sequence - 1] != sample) census.Count(sample);
+  }
+  sequences_with_rows_[slot] = static_cast<int64_t>(SequencesWithRows(index).size());
   for (const RejectedSample& sample : commit->rejected) census.Count(sample.sample);
-  if (inputs.reader) {
-    CheckRowIdentity(*inputs.dataset, *inputs.reader, *commit, *verdict.index, verdict.sample_keys,
-                     log_);
+  if (inputs.samples) {
+    CheckRowIdentity(*inputs.samples, *commit, index, verdict.sample_keys, log_);
   }
 }
 
 Status Verification::CheckShards(const RunRecords& records, const RunInputs& inputs) {
   index_is_whole_.assign(records.units.size(), 0);
   rows_are_whole_.assign(records.units.size(), 0);
+  sequences_with_rows_.assign(records.units.size(), 0);
   SampleCensus census(records.run.plan.sample_count());
   std::vector<int64_t> committed;
   for (size_t slot = 0; slot < records.units.size(); ++slot) {
@@ -134,14 +141,15 @@ Status Verification::CheckShards(const RunRecords& records, const RunInputs& inp
                   buffers[static_cast<size_t>(thread)]);
       }));
   census.Report(records, index_is_whole_, log_);
-  report_.rows_were_identified = inputs.reader.has_value();
+  report_.rows_were_identified = inputs.samples.has_value();
   return OkStatus();
 }
 
-std::vector<PickedSequence> Verification::Pick(const RunRecords& records) {
+std::vector<PickedSequence> Verification::Pick(const RunRecords& records, const RunInputs& inputs) {
   std::vector<int64_t> sequence_counts;
-  for (const UnitRecord& record : records.units) {
-    sequence_counts.push_back(record.commit.sequence_count);
+  for (size_t unit = 0; unit < records.units.size(); ++unit) {
+    sequence_counts.push_back(index_is_whole_[unit] ? sequences_with_rows_[unit]
+                                                    : records.units[unit].commit.sequence_count);
   }
   std::vector<PickedSequence> picked =
       PickSequences(records.run.fingerprint, options_.recompute_fraction, sequence_counts);
@@ -153,6 +161,16 @@ std::vector<PickedSequence> Verification::Pick(const RunRecords& records) {
         fmt::format("{} of the picked sequences were not computed again: their shards are "
                     "damaged",
                     left_out));
+  }
+  const auto incomputable = std::erase_if(picked, [&](const PickedSequence& sequence) {
+    const Commit& commit = records.units[static_cast<size_t>(sequence.unit)].commit;
+    return !inputs.samples && commit.token_count != commit.forward_token_count;
+  });
+  if (incomputable > 0) {
+    log_.Note(fmt::format(
+        "nothing was computed again for {} of the picked sequences: only selected rows are stored "
+        "and the data set, which has their other tokens, is not at hand",
+        incomputable));
   }
   return picked;
 }
@@ -187,13 +205,13 @@ Status Verification::Recompute(const RunRecords& records, const RunInputs& input
     log_.Note("nothing was computed again: no tolerance is known for compute " + compute);
     return OkStatus();
   }
-  const std::vector<PickedSequence> picked = Pick(records);
+  const std::vector<PickedSequence> picked = Pick(records, inputs);
   if (picked.empty()) return OkStatus();
   // Sequences of one unit are about equally long.
   int64_t tokens = 0;
   for (const PickedSequence& sequence : picked) {
     const Commit& commit = records.units[static_cast<size_t>(sequence.unit)].commit;
-    tokens += commit.token_count / commit.sequence_count;
+    tokens += commit.forward_token_count / commit.sequence_count;
   }
   Result<std::unique_ptr<Engine>> engine = MakeEngine(records, *inputs.model);
   if (!engine.ok()) {
@@ -208,8 +226,13 @@ Status Verification::Recompute(const RunRecords& records, const RunInputs& input
   }
   ProgressCounter progress(options_, VerifyProgress::Phase::kRecompute, tokens);
   ASSIGN_OR_RETURN(report_.recomputed,
-                   RecomputeSequences(store_, records, picked, **engine, threads_, log_,
-                                      [&](int64_t done) { progress.Add(done); }));
+                   RecomputeSequences({.store = store_,
+                                       .records = records,
+                                       .samples = inputs.samples ? &*inputs.samples : nullptr,
+                                       .engine = **engine,
+                                       .threads = threads_,
+                                       .log = log_},
+                                      picked, [&](int64_t done) { progress.Add(done); }));
   return OkStatus();
 }
 
@@ -220,7 +243,7 @@ void Verification::Summarise(const RunRecords& records) {
     if (record.state == UnitState::kQuarantined) ++report_.quarantined_count;
     if (record.state != UnitState::kCommitted) continue;
     ++report_.committed_count;
-    report_.stored_samples += record.commit.sequence_count;
+    report_.stored_samples += record.commit.stored_sample_count();
     report_.rejected_samples += static_cast<int64_t>(record.commit.rejected.size());
     report_.tokens += record.commit.token_count;
     report_.bytes_read += record.commit.bytes;

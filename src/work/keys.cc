@@ -158,9 +158,32 @@ std::optional<HeartbeatName> ParseHeartbeatKey(std::string_view key) {
   return HeartbeatName{*worker_id, std::string(key)};
 }
 
-bool IsShardKey(std::string_view key) {
-  if (!TakeLiteral(key, "tpu_") || !TakeNumber(key) || !TakeLiteral(key, "/")) return false;
-  return TakeUnit(key) && key.ends_with(".safetensors");
+std::optional<HandoverName> ParseHandoverKey(std::string_view key) {
+  std::string_view rest = key;
+  if (!TakeLiteral(rest, kHandoversPrefix)) return std::nullopt;
+  const std::optional<int64_t> unit = TakeUnit(rest);
+  if (!unit || !TakeLiteral(rest, "-e")) return std::nullopt;
+  const std::optional<int64_t> epoch = TakeNumber(rest);
+  if (!epoch) return std::nullopt;
+  if (key == HandoverKey(*unit, *epoch)) return HandoverName{*unit, *epoch, false};
+  if (key == HandoverShardKey(*unit, *epoch)) return HandoverName{*unit, *epoch, true};
+  return std::nullopt;
+}
+
+std::optional<ShardName> ParseShardKey(std::string_view key) {
+  constexpr std::string_view kEnding = ".safetensors";
+  std::string_view rest = key;
+  if (!TakeLiteral(rest, "tpu_")) return std::nullopt;
+  const std::optional<int64_t> worker_id = TakeNumber(rest);
+  if (!worker_id || !TakeLiteral(rest, "/")) return std::nullopt;
+  const std::optional<int64_t> unit = TakeUnit(rest);
+  if (!unit || !TakeLiteral(rest, "-e")) return std::nullopt;
+  const std::optional<int64_t> epoch = TakeNumber(rest);
+  if (!epoch || !TakeLiteral(rest, "-") || !rest.ends_with(kEnding)) return std::nullopt;
+  rest.remove_suffix(kEnding.size());
+  if (rest.empty() || rest.find('/') != std::string_view::npos) return std::nullopt;
+  if (key != ShardKey(*worker_id, *unit, *epoch, rest)) return std::nullopt;
+  return ShardName{*worker_id, *unit, *epoch, std::string(rest)};
 }
 
 }  // namespace thresher

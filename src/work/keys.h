@@ -87,8 +87,23 @@ struct HeartbeatName {
 };
 std::optional<HeartbeatName> ParseHeartbeatKey(std::string_view key);
 
-// True for names such as ShardKey makes: what orphan search looks at.
-bool IsShardKey(std::string_view key);
+struct HandoverName {
+  int64_t unit = 0;
+  int64_t epoch = 0;
+  bool is_shard = false;  // the rows; else the record
+};
+// Of names that HandoverKey or HandoverShardKey makes; nothing for others.
+std::optional<HandoverName> ParseHandoverKey(std::string_view key);
+
+struct ShardName {
+  int64_t worker_id = 0;
+  int64_t unit = 0;
+  int64_t epoch = 0;
+  std::string session;
+};
+// Of names that ShardKey makes, which are what orphan search looks at; nothing for others.
+std::optional<ShardName> ParseShardKey(std::string_view key);
+inline bool IsShardKey(std::string_view key) { return ParseShardKey(key).has_value(); }
 
 }  // namespace thresher
 

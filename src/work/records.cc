@@ -66,6 +66,7 @@ std::string Commit::ToText() const {
   json["sample_count"] = sample_count;
   json["sequence_count"] = sequence_count;
   json["token_count"] = token_count;
+  json["forward_token_count"] = forward_token_count;
   json["truncated_count"] = truncated_count;
   json["shard"] = shard;
   json["bytes"] = bytes;
@@ -102,6 +103,10 @@ Result<Commit> Commit::FromText(std::string_view text, std::string_view name) {
   commit.sample_count = fields.Integer("sample_count", 1);
   commit.sequence_count = fields.Integer("sequence_count", 0);
   commit.token_count = fields.Integer("token_count", 0);
+  // Records from before tokens could be selected lack it: every token's row is stored.
+  commit.forward_token_count = fields.Has("forward_token_count")
+                                   ? fields.Integer("forward_token_count", 0)
+                                   : commit.token_count;
   commit.truncated_count = fields.Integer("truncated_count", 0);
   commit.shard = fields.String("shard");
   commit.bytes = fields.Integer("bytes", 1);

@@ -61,18 +61,24 @@ struct Commit {
   int64_t worker_id = 0;
   std::string session;
   int64_t first_sample = 0;
-  int64_t sample_count = 0;    // of the unit, the rejected ones included
-  int64_t sequence_count = 0;  // samples stored
-  int64_t token_count = 0;
-  int64_t truncated_count = 0;
-  std::string shard;            // key of the shard, relative to the run
-  int64_t bytes = 0;            // of the shard
-  std::string checksum;         // of the whole shard
-  std::string header_checksum;  // of the bytes before the first tensor
+  int64_t sample_count = 0;         // of the unit, the rejected ones included
+  int64_t sequence_count = 0;       // of the samples stored; one each, unless samples were split
+  int64_t token_count = 0;          // tokens whose rows are stored
+  int64_t forward_token_count = 0;  // tokens that the model read: those and the others
+  int64_t truncated_count = 0;      // samples
+  std::string shard;                // key of the shard, relative to the run
+  int64_t bytes = 0;                // of the shard
+  std::string checksum;             // of the whole shard
+  std::string header_checksum;      // of the bytes before the first tensor
   std::vector<TensorRecord> tensors;
   std::vector<HookStatistics> statistics;
   std::vector<RejectedSample> rejected;
   int64_t committed_unix_ms = 0;  // the worker's clock; for people
+
+  // Every sample of the unit is either rejected or stored.
+  int64_t stored_sample_count() const {
+    return sample_count - static_cast<int64_t>(rejected.size());
+  }
 
   std::string ToText() const;
   static Result<Commit> FromText(std::string_view text, std::string_view name);

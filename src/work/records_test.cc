@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include "work/keys.h"
+#include <span>
+#include <string>
+
+#include "base/crc32c.h"
+#include "work/json_fields.h"
 #include "work/plan.h"
 #include "work/run_spec.h"
 
@@ -20,6 +24,7 @@ Commit ExampleCommit() {
   commit.sample_count = 10;
   commit.sequence_count = 9;
   commit.token_count = 1234;
+  commit.forward_token_count = 5678;
   commit.shard = "tpu_5/unit-000003-e2-abc.safetensors";
   commit.bytes = 99999;
   commit.checksum = "crc32c:00000001";
@@ -37,6 +42,19 @@ TEST(CommitTest, ReadsBackWhatItWrote) {
   EXPECT_EQ(commit->ToText(), text);
   EXPECT_EQ(commit->statistics[0].statistics.sum_squares, 1e300);
   EXPECT_EQ(commit->rejected[0].sample, 31);
+}
+
+// Format version 1 as it was before tokens could be selected.
+TEST(CommitTest, WithoutForwardTokensAllAreStored) {
+  Json json = Json::parse(ExampleCommit().ToText());
+  json.erase("record_checksum");
+  json.erase("forward_token_count");
+  const std::string compact = json.dump();
+  json["record_checksum"] =
+      FormatCrc32c(ExtendCrc32c(0, std::as_bytes(std::span(compact.data(), compact.size()))));
+  const auto commit = Commit::FromText(json.dump(), "c");
+  ASSERT_TRUE(commit.ok()) << commit.status().message();
+  EXPECT_EQ(commit->forward_token_count, 1234);
 }
 
 TEST(CommitTest, EveryEditOfAVisibleCharacterIsFound) {
@@ -78,7 +96,7 @@ TEST(RunSpecTest, FingerprintIgnoresPathsAndFindsTheRest) {
   RunSpec run;
   run.model = {"/a", "Qwen2ForCausalLM", 2, 64, "c", "w"};
   run.dataset = {"/d", "f", 10};
-  run.prompts = {"p", 2048, "truncate"};
+  run.prompts = {"p", {{"max_tokens", "2048"}}};
   run.capture = {{"blocks.0.hook_resid_post"}, "bf16", "bf16", "cpu", 2048};
   run.shard_bytes = 1000;
   RunSpec elsewhere = run;
@@ -88,12 +106,12 @@ TEST(RunSpecTest, FingerprintIgnoresPathsAndFindsTheRest) {
   EXPECT_TRUE(DifferingFields(run, elsewhere).empty());
 
   RunSpec other = run;
-  other.prompts.max_tokens = 1024;
+  other.prompts.settings["max_tokens"] = "1024";
   other.capture.hooks.push_back("blocks.1.hook_resid_post");
   EXPECT_NE(run.Fingerprint(), other.Fingerprint());
   const auto lines = DifferingFields(run, other);
   ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[0], "prompts.max_tokens: the run has 2048, this worker 1024");
+  EXPECT_EQ(lines[0], "prompts.max_tokens: the run has \"2048\", this worker \"1024\"");
   EXPECT_EQ(lines[1],
             "capture.hooks: the run has 1 hook points, this worker 2; the first difference: "
             "nothing there, blocks.1.hook_resid_post here");
@@ -140,25 +158,6 @@ TEST(PlanTest, RejectsBoundariesThatDoNotRise) {
         R"({"format_version":1,"boundaries":[1,5]})",
         R"({"format_version":1,"boundaries":[0,1e400]})", "{}", ""}) {
     EXPECT_FALSE(Plan::FromJson(text, "plan").ok()) << text;
-  }
-}
-
-TEST(KeysTest, NamesParseBack) {
-  EXPECT_EQ(CommitKey(123), "commits/unit-000123.json");
-  EXPECT_EQ(UnitOfRecordKey(CommitKey(1234567), kCommitsPrefix), 1234567);
-  const auto lease = ParseLeaseKey(LeaseEndKey(7, 12, LeaseEnd::kFailed));
-  ASSERT_TRUE(lease);
-  EXPECT_EQ(lease->epoch, 12);
-  EXPECT_EQ(lease->end, LeaseEnd::kFailed);
-  EXPECT_FALSE(ParseLeaseKey(LeaseKey(7, 12))->end);
-  EXPECT_EQ(ParseHeartbeatKey(HeartbeatKey(5, "a.b"))->session, "a.b");
-  EXPECT_TRUE(IsShardKey(ShardKey(5, 7, 1, "abc")));
-  for (const char* key : {"commits/unit-.json", "commits/unit--1.json", "commits/unit-1.jsonx",
-                          "commits/unit-99999999999999999999.json", "x"}) {
-    EXPECT_FALSE(UnitOfRecordKey(key, kCommitsPrefix)) << key;
-  }
-  for (const char* key : {"leases/unit-1/e0", "leases/unit-1/x", "leases/unit-1/e1.tmp"}) {
-    EXPECT_FALSE(ParseLeaseKey(key)) << key;
   }
 }
 

@@ -26,9 +26,8 @@ Json ToJson(const RunSpec& spec) {
   json["dataset"] = {{"path", spec.dataset.path},
                      {"fingerprint", spec.dataset.fingerprint},
                      {"sample_count", spec.dataset.sample_count}};
-  json["prompts"] = {{"fingerprint", spec.prompts.fingerprint},
-                     {"max_tokens", spec.prompts.max_tokens},
-                     {"overlong", spec.prompts.overlong}};
+  json["prompts"] = {{"fingerprint", spec.prompts.fingerprint}};
+  json["prompts"].update(Json(spec.prompts.settings));
   json["capture"] = {{"hooks", spec.capture.hooks},
                      {"dtype", spec.capture.dtype},
                      {"compute", spec.capture.compute},
@@ -104,9 +103,10 @@ Result<RunSpec> RunSpec::FromText(std::string_view text, std::string_view name) 
                   .fingerprint = dataset.String("fingerprint"),
                   .sample_count = dataset.Integer("sample_count", 1)};
   JsonFields prompts(fields.Object("prompts"), std::string(name) + ": prompts");
-  spec.prompts = {.fingerprint = prompts.String("fingerprint"),
-                  .max_tokens = prompts.Integer("max_tokens", 1),
-                  .overlong = prompts.String("overlong")};
+  spec.prompts.fingerprint = prompts.String("fingerprint");
+  for (const auto& [key, value] : fields.Object("prompts").items()) {
+    if (key != "fingerprint") spec.prompts.settings[key] = prompts.String(key.c_str());
+  }
   JsonFields capture(fields.Object("capture"), std::string(name) + ": capture");
   spec.capture = {.hooks = capture.Strings("hooks"),
                   .dtype = capture.String("dtype"),

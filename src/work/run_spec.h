@@ -2,6 +2,7 @@
 #define THRESHER_WORK_RUN_SPEC_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,9 +33,8 @@ struct RunSpec {
   } dataset;
 
   struct PromptSpec {
-    std::string fingerprint;  // of tokenizer, chat template and built-in prompt
-    int64_t max_tokens = 0;
-    std::string overlong;  // "truncate" or "reject"
+    std::string fingerprint;  // of tokenizer, chat template, prompt and settings
+    std::map<std::string, std::string> settings;  // SampleSettings by name
   } prompts;
 
   struct CaptureSpec {

@@ -28,6 +28,8 @@ enum {
   THRESHER_TOO_LONG = 8,     // the answer is longer than asked for
   THRESHER_REJECTED = 9,     // the server says no for another reason
   THRESHER_NO_CREDENTIALS = 10,
+  // Of files only:
+  THRESHER_DAMAGED = 11,  // the bytes are not those that were written once
 };
 
 // Memory of this library, given to the caller, who frees it once with the function below it.
@@ -43,6 +45,12 @@ typedef struct ThresherIds {
 } ThresherIds;
 void thresher_ids_free(ThresherIds ids);
 
+typedef struct ThresherOffsets {
+  uint64_t* data;
+  size_t length;
+} ThresherOffsets;
+void thresher_offsets_free(ThresherOffsets offsets);
+
 // CRC-32C of A followed by `bytes`, given `crc` of A.
 uint32_t thresher_crc32c_extend(uint32_t crc, const uint8_t* bytes, size_t length);
 
@@ -52,6 +60,14 @@ uint32_t thresher_crc32c_combine(uint32_t crc_a, uint32_t crc_b, size_t length_b
 // The number of bytes before the first one that is not valid UTF-8; `length` if there is none.
 size_t thresher_utf8_valid_prefix(const uint8_t* bytes, size_t length);
 
+// A digest of bytes that come in parts: SHA-256, or SHA-1. One thread at a time. Finishing gives the
+// digest's bytes and begins anew.
+typedef struct ThresherDigest ThresherDigest;
+ThresherDigest* thresher_digest_new(bool sha256);
+void thresher_digest_free(ThresherDigest* digest);
+void thresher_digest_update(ThresherDigest* digest, const uint8_t* bytes, size_t length);
+ThresherBytes thresher_digest_finish(ThresherDigest* digest);
+
 // A tokenizer from the text of a tokenizer.json. Truncation and padding of the file are ignored.
 typedef struct ThresherTokenizer ThresherTokenizer;
 int32_t thresher_tokenizer_new(const uint8_t* json, size_t length, ThresherTokenizer** tokenizer,
@@ -60,6 +76,23 @@ void thresher_tokenizer_free(ThresherTokenizer* tokenizer);
 int32_t thresher_tokenizer_encode(const ThresherTokenizer* tokenizer, const uint8_t* text,
                                   size_t length, bool add_special_tokens, ThresherIds* ids,
                                   ThresherBytes* error);
+
+// The ids of the added tokens that the file calls special, ascending.
+ThresherIds thresher_tokenizer_special_ids(const ThresherTokenizer* tokenizer);
+
+// The id that the post-processor puts in front; -1 if it puts none.
+int64_t thresher_tokenizer_bos(const ThresherTokenizer* tokenizer);
+
+// Three arrays of the same length, each freed by the function of its kind.
+typedef struct ThresherEncoding {
+  ThresherIds ids;
+  ThresherOffsets begins;  // the byte of the text where the token's text begins
+  ThresherBytes special;   // 1 if it is special, else 0
+} ThresherEncoding;
+int32_t thresher_tokenizer_encode_with_offsets(const ThresherTokenizer* tokenizer,
+                                               const uint8_t* text, size_t length,
+                                               bool add_special_tokens, ThresherEncoding* encoding,
+                                               ThresherBytes* error);
 
 // A chat template from its Jinja text and a JSON object of the special tokens (variable name to
 // text) that it may refer to. `now_unix_seconds` is what its strftime_now tells, in UTC.
@@ -76,8 +109,48 @@ int32_t thresher_chat_template_render(const ThresherChatTemplate* chat_template,
                                       bool add_generation_prompt, ThresherBytes* text,
                                       ThresherBytes* error);
 
+// A Jinja template in the same environment, but without a clock and with undefined variables as
+// errors. `name` stands before the line in messages. `context`: a JSON object of its variables.
+typedef struct ThresherJinjaTemplate ThresherJinjaTemplate;
+int32_t thresher_jinja_template_new(const uint8_t* source, size_t source_length,
+                                    const uint8_t* name, size_t name_length,
+                                    ThresherJinjaTemplate** jinja_template, ThresherBytes* error);
+void thresher_jinja_template_free(ThresherJinjaTemplate* jinja_template);
+int32_t thresher_jinja_template_render(const ThresherJinjaTemplate* jinja_template,
+                                       const uint8_t* context, size_t context_length,
+                                       ThresherBytes* text, ThresherBytes* error);
+
+// The bytes of a file, lent for one call: any thread may use them during it. `mapped`: all of them
+// in memory, or null. `read` copies `length` bytes from `offset` on to `to` and returns 0; anything
+// else ends the call with an error whose text means nothing: the lender knows what happened.
+typedef struct ThresherByteSource {
+  const void* context;
+  uint64_t bytes;
+  const uint8_t* mapped;
+  int32_t (*read)(const void* context, uint64_t offset, uint8_t* to, size_t length);
+} ThresherByteSource;
+
+// A Parquet file. `columns`: a JSON array of the names of the top-level columns to read; all for an
+// empty one.
+typedef struct ThresherParquet ThresherParquet;
+int32_t thresher_parquet_open(ThresherByteSource source, const uint8_t* columns,
+                              size_t columns_length, ThresherParquet** file, ThresherBytes* error);
+void thresher_parquet_free(ThresherParquet* file);
+
+// A JSON object: "row_groups" is an array of their numbers of rows, "columns" one of [name, type]
+// of all columns of the file.
+int32_t thresher_parquet_describe(const ThresherParquet* file, ThresherBytes* text,
+                                  ThresherBytes* error);
+
+// These rows as JSON objects, each with a '\n' behind it. `source` as when it was opened.
+int32_t thresher_parquet_read(const ThresherParquet* file, ThresherByteSource source,
+                              uint64_t first, uint64_t count, ThresherBytes* text,
+                              ThresherBytes* error);
+
 // One HTTP request, without body, redirects or, for loopback and link-local addresses, proxies.
 // `request`: the lines METHOD, URL and then NAME, VALUE for each header, joined by '\n'.
+// `body` of the answer: its headers, each as "name: value\n", an empty line and then the body, of at
+// most `body_limit` bytes.
 typedef struct ThresherHttpResponse {
   int64_t status;
   ThresherBytes body;

@@ -161,6 +161,12 @@ Status GraphEngine::CheckBatch(const PackedBatch& batch,
                       id, t, vocabulary));
     }
   }
+  if (!batch.stored_tokens || batch.stored_tokens->empty()) return OkStatus();
+  const std::span<const int32_t> stored = *batch.stored_tokens;
+  if (std::ranges::adjacent_find(stored, std::greater_equal<>()) != stored.end() ||
+      stored.front() < 0 || stored.back() >= tokens) {
+    return InvalidArgument("the stored tokens must be tokens of the batch, in order, each once");
+  }
   return OkStatus();
 }
 
@@ -186,6 +192,26 @@ void GraphEngine::PrepareBatch(const PackedBatch& batch) {
     }
   }
   PrepareMatmuls(tokens);
+  PrepareStoredRuns(batch);
+}
+
+// Whole batches are one run a chunk.
+void GraphEngine::PrepareStoredRuns(const PackedBatch& batch) {
+  stored_runs_.clear();
+  chunk_runs_ = {0};
+  int64_t row = 0;
+  for (int64_t first = 0; first < batch.token_count(); first += chunk_rows_) {
+    int64_t run_end = -1;  // in the chunk; -1: no run yet
+    for (; row < batch.row_count(); ++row) {
+      const int64_t token =
+          (batch.stored_tokens ? (*batch.stored_tokens)[static_cast<size_t>(row)] : row) - first;
+      if (token >= chunk_rows_) break;
+      if (token != run_end) stored_runs_.push_back({token, 0, row});
+      ++stored_runs_.back().rows;
+      run_end = token + 1;
+    }
+    chunk_runs_.push_back(stored_runs_.size());
+  }
 }
 
 void GraphEngine::PrepareMatmuls(int64_t tokens) {
@@ -200,6 +226,7 @@ void GraphEngine::PrepareMatmuls(int64_t tokens) {
 
 Status GraphEngine::Forward(const PackedBatch& batch, std::span<const HookOutput> outputs) {
   RETURN_IF_ERROR(CheckBatch(batch, outputs));
+  if (batch.row_count() == 0) return OkStatus();
   RETURN_IF_ERROR(CatchExceptions([&] { PrepareBatch(batch); }));
   for (const Stage& stage : program_.stages) {
     RETURN_IF_ERROR(RunRowSteps(stage, batch, outputs));
@@ -214,6 +241,10 @@ Status GraphEngine::RunRowSteps(const Stage& stage, const PackedBatch& batch,
   const auto tokens = static_cast<int64_t>(batch.token_ids.size());
   const int64_t chunks = (tokens + chunk_rows_ - 1) / chunk_rows_;
   return ParallelFor(threads_, chunks, [&](int64_t index, int thread) {
+    const size_t first_run = chunk_runs_[static_cast<size_t>(index)];
+    const size_t end_run = chunk_runs_[static_cast<size_t>(index) + 1];
+    // Nothing comes after the last stage's captures.
+    if (!stage.attention && first_run == end_run) return;
     Worker& worker = workers_[static_cast<size_t>(thread)];
     for (size_t b = 0; b < program_.buffers.size(); ++b) {
       const Buffer& buffer = program_.buffers[b];
@@ -221,8 +252,12 @@ Status GraphEngine::RunRowSteps(const Stage& stage, const PackedBatch& batch,
     }
     worker.matmul_scratchpad.Reserve(matmuls_.scratchpad_bytes());
     const int64_t first_row = index * chunk_rows_;
-    const Chunk chunk = {first_row, std::min(chunk_rows_, tokens - first_row), batch, outputs,
-                         worker};
+    const Chunk chunk = {.first_row = first_row,
+                         .rows = std::min(chunk_rows_, tokens - first_row),
+                         .stored = std::span(stored_runs_).subspan(first_run, end_run - first_run),
+                         .batch = batch,
+                         .outputs = outputs,
+                         .worker = worker};
     double begin = Now();
     for (const RowStep& row_step : stage.row_steps) {
       const WorkKind kind =
@@ -331,24 +366,32 @@ WorkKind GraphEngine::Run(const ConvertStep& step, const Chunk& chunk) {
 }
 
 WorkKind GraphEngine::Run(const CaptureStep& step, const Chunk& chunk) {
-  const Rows in = ChunkRows(step.in, chunk);
+  for (const StoredRun& run : chunk.stored) CaptureRows(step, chunk, run);
+  return WorkKind::kCapture;
+}
+
+void GraphEngine::CaptureRows(const CaptureStep& step, const Chunk& chunk, const StoredRun& run) {
+  const Rows chunk_rows = ChunkRows(step.in, chunk);
+  const Rows in = {.data = chunk_rows.row(run.first_row),
+                   .dtype = chunk_rows.dtype,
+                   .stride = chunk_rows.stride};
   const int64_t width = step.in.width;
   const int64_t row_bytes = width * DTypeBytes(stored_dtype_);
   const HookOutput& output = chunk.outputs[step.output];
-  std::byte* out = output.rows + chunk.first_row * row_bytes;
-  float* scales = output.scales == nullptr ? nullptr : output.scales + chunk.first_row;
+  std::byte* out = output.rows + run.first_output_row * row_bytes;
+  float* scales = output.scales == nullptr ? nullptr : output.scales + run.first_output_row;
   if (in.dtype == stored_dtype_) {
-    for (int64_t r = 0; r < chunk.rows; ++r) {
+    for (int64_t r = 0; r < run.rows; ++r) {
       std::memcpy(out + r * row_bytes, in.row(r), static_cast<size_t>(row_bytes));
     }
   } else if (in.dtype == DType::kF32) {
-    EncodeRows(reinterpret_cast<const float*>(in.data), chunk.rows, width, in.stride, stored_dtype_,
+    EncodeRows(reinterpret_cast<const float*>(in.data), run.rows, width, in.stride, stored_dtype_,
                out, scales);
   } else {
     std::vector<float>& widened = chunk.worker.widened_rows;
     widened.resize(static_cast<size_t>(kWidenedRows * width));
-    for (int64_t r = 0; r < chunk.rows; r += kWidenedRows) {
-      const int64_t rows = std::min(kWidenedRows, chunk.rows - r);
+    for (int64_t r = 0; r < run.rows; r += kWidenedRows) {
+      const int64_t rows = std::min(kWidenedRows, run.rows - r);
       const Rows from = {.data = in.row(r), .dtype = in.dtype, .stride = in.stride};
       ConvertRows({rows, width}, from,
                   {.data = reinterpret_cast<std::byte*>(widened.data()),
@@ -358,7 +401,6 @@ WorkKind GraphEngine::Run(const CaptureStep& step, const Chunk& chunk) {
                  scales == nullptr ? nullptr : scales + r);
     }
   }
-  return WorkKind::kCapture;
 }
 
 std::array<double, kWorkKinds> GraphEngine::work_seconds() const {

@@ -57,10 +57,18 @@ class GraphEngine final : public Engine {
     std::array<double, kWorkKinds> seconds = {};
   };
 
+  // Rows next to each other in a chunk and in the outputs.
+  struct StoredRun {
+    int64_t first_row;  // in the chunk
+    int64_t rows;
+    int64_t first_output_row;
+  };
+
   // Rows that a task runs a stage's row steps on.
   struct Chunk {
     int64_t first_row;
     int64_t rows;
+    std::span<const StoredRun> stored;
     const PackedBatch& batch;
     std::span<const HookOutput> outputs;
     Worker& worker;
@@ -72,6 +80,7 @@ class GraphEngine final : public Engine {
   Status CheckBatch(const PackedBatch& batch, std::span<const HookOutput> outputs) const;
   void PrepareBatch(const PackedBatch& batch);
   void PrepareMatmuls(int64_t tokens);
+  void PrepareStoredRuns(const PackedBatch& batch);
   Status RunRowSteps(const Stage& stage, const PackedBatch& batch,
                      std::span<const HookOutput> outputs);
   Status RunAttention(const AttentionStep& step, const PackedBatch& batch);
@@ -89,6 +98,7 @@ class GraphEngine final : public Engine {
   WorkKind Run(const AddStep& step, const Chunk& chunk);
   WorkKind Run(const ConvertStep& step, const Chunk& chunk);
   WorkKind Run(const CaptureStep& step, const Chunk& chunk);
+  void CaptureRows(const CaptureStep& step, const Chunk& chunk, const StoredRun& run);
 
   const Program program_;
   const DType stored_dtype_;
@@ -109,7 +119,9 @@ class GraphEngine final : public Engine {
 
   // Of the current batch.
   int64_t chunk_rows_ = 0;
-  std::vector<int32_t> positions_;                            // [tokens]
+  std::vector<int32_t> positions_;      // [tokens]
+  std::vector<StoredRun> stored_runs_;  // of all chunks, in their order
+  std::vector<size_t> chunk_runs_;  // [chunks + 1]: chunk c has runs chunk_runs_[c] to [c + 1] - 1
   std::vector<std::array<const Matmul*, 2>> linear_matmuls_;  // for whole chunks and the last one
 };
 

@@ -34,20 +34,40 @@ struct Fixture {
 
   Captured Forward(GraphEngine& engine, const std::vector<HookPoint>& hooks, const TestBatch& batch,
                    DType stored) const {
+    return Forward(engine, hooks, batch.packed(), stored);
+  }
+
+  Captured Forward(GraphEngine& engine, const std::vector<HookPoint>& hooks,
+                   const PackedBatch& batch, DType stored) const {
     Captured captured;
-    const auto tokens = static_cast<int64_t>(batch.token_ids.size());
+    const int64_t rows = batch.row_count();
+    constexpr size_t kGuard = 1;  // a row behind the last one
     std::vector<HookOutput> outputs;
     for (const HookPoint& hook : hooks) {
-      const int64_t width = graph.width(graph.hooks().at(hook));
-      captured.rows.emplace_back(static_cast<size_t>(tokens * width * DTypeBytes(stored)),
-                                 std::byte{0x77});
-      captured.scales.emplace_back(static_cast<size_t>(tokens), -1.0F);
+      const auto row_bytes = RowBytes(hook, stored);
+      captured.rows.emplace_back((static_cast<size_t>(rows) + kGuard) * row_bytes, kUnwritten);
+      captured.scales.emplace_back(static_cast<size_t>(rows) + kGuard, -1.0F);
       outputs.push_back({captured.rows.back().data(), captured.scales.back().data()});
     }
-    const Status status = engine.Forward(batch.packed(), outputs);
+    const Status status = engine.Forward(batch, outputs);
     EXPECT_TRUE(status.ok()) << status.message();
+    for (size_t i = 0; i < hooks.size(); ++i) {
+      const auto row_bytes = RowBytes(hooks[i], stored);
+      EXPECT_TRUE(std::all_of(captured.rows[i].end() - static_cast<ptrdiff_t>(kGuard * row_bytes),
+                              captured.rows[i].end(),
+                              [](std::byte byte) { return byte == kUnwritten; }))
+          << HookName(hooks[i]);
+      captured.rows[i].resize(captured.rows[i].size() - kGuard * row_bytes);
+      captured.scales[i].resize(static_cast<size_t>(rows));
+    }
     return captured;
   }
+
+  size_t RowBytes(const HookPoint& hook, DType stored) const {
+    return static_cast<size_t>(graph.width(graph.hooks().at(hook)) * DTypeBytes(stored));
+  }
+
+  static constexpr std::byte kUnwritten{0x77};
 
   Captured Run(const std::vector<HookPoint>& hooks, const TestBatch& batch,
                const CpuEngineOptions& options) const {
@@ -154,6 +174,55 @@ TEST(GraphEngineTest, StoredDTypesAreTheF32RowsEncoded) {
                    expected.scales[i].data());
       }
       EXPECT_EQ(captured, expected) << DTypeName(stored);
+    }
+  }
+}
+
+// The rows of some tokens are those of the pass that writes all of them, to the last bit.
+TEST(GraphEngineTest, StoredTokensAreRowsOfTheFullPass) {
+  const Fixture fixture({});
+  const std::vector<HookPoint> all_hooks = AllHooks(fixture.graph);
+  const TestBatch batch({300, 1, 400, 77}, 50, 3);
+  const auto tokens = static_cast<int32_t>(batch.token_ids.size());
+  std::vector<std::vector<int32_t>> selections = {{}, {0}, {299, 300, 700, 777}, {tokens - 1}};
+  for (const int32_t step : {1, 2, 7, 64, 500}) {
+    std::vector<int32_t>& every = selections.emplace_back();
+    for (int32_t token = step - 1; token < tokens; token += step) every.push_back(token);
+  }
+  Random random(11);
+  for (const double share : {0.02, 0.5, 0.97}) {
+    std::vector<int32_t>& some = selections.emplace_back();
+    for (int32_t token = 0; token < tokens; ++token) {
+      if (random.Uniform() < share) some.push_back(token);
+    }
+  }
+  for (const auto& hooks : {all_hooks, {HookPoint{0, HookKind::kResidPost}}}) {
+    for (const CpuCompute compute : {CpuCompute::kF32, CpuCompute::kBf16}) {
+      if (compute == CpuCompute::kBf16 && !OneDnnHasAvx512()) continue;
+      for (const DType stored :
+           {DType::kF32, DType::kF16, DType::kBf16, DType::kF8E4M3, DType::kI8}) {
+        const auto engine =
+            fixture.Create(hooks, {.compute = compute, .threads = 2, .stored_dtype = stored});
+        ASSERT_TRUE(engine.ok()) << engine.status().message();
+        const Captured full = fixture.Forward(**engine, hooks, batch, stored);
+        for (const std::vector<int32_t>& selection : selections) {
+          Captured expected;
+          for (size_t i = 0; i < hooks.size(); ++i) {
+            const size_t row_bytes = fixture.RowBytes(hooks[i], stored);
+            std::vector<std::byte>& rows = expected.rows.emplace_back();
+            std::vector<float>& scales = expected.scales.emplace_back();
+            for (const int32_t token : selection) {
+              const auto row = full.rows[i].begin() + static_cast<ptrdiff_t>(token * row_bytes);
+              rows.insert(rows.end(), row, row + static_cast<ptrdiff_t>(row_bytes));
+              scales.push_back(full.scales[i][static_cast<size_t>(token)]);
+            }
+          }
+          PackedBatch packed = batch.packed();
+          packed.stored_tokens = selection;
+          EXPECT_EQ(fixture.Forward(**engine, hooks, packed, stored), expected)
+              << DTypeName(stored) << ", " << selection.size() << " rows";
+        }
+      }
     }
   }
 }
@@ -288,6 +357,19 @@ TEST(GraphEngineTest, RefusesWrongInput) {
   EXPECT_EQ(run({}, {0}).code(), Code::kInvalidArgument);
   EXPECT_EQ(run({}, {}).code(), Code::kInvalidArgument);
   EXPECT_EQ(run({1, 0}, {0, 2}, 1).code(), Code::kInvalidArgument);
+
+  const auto run_stored = [&](const std::vector<int32_t>& stored_tokens) {
+    const std::vector<int32_t> ids = {0, 49};
+    const std::vector<int64_t> offsets = {0, 2};
+    return (*engine)->Forward(
+        {.token_ids = ids, .sequence_offsets = offsets, .stored_tokens = stored_tokens}, outputs);
+  };
+  for (const std::vector<int32_t>& good_list : {{}, {0}, {1}, std::vector<int32_t>{0, 1}}) {
+    EXPECT_TRUE(run_stored(good_list).ok());
+  }
+  for (const std::vector<int32_t>& bad_list : {{-1}, {2}, {1, 0}, std::vector<int32_t>{1, 1}}) {
+    EXPECT_EQ(run_stored(bad_list).code(), Code::kInvalidArgument);
+  }
 }
 
 TEST(GraphEngineTest, AMissingWeightIsAnError) {

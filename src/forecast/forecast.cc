@@ -1,0 +1,134 @@
+#include "forecast/forecast.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "base/check.h"
+#include "forecast/suggestions.h"
+
+namespace thresher {
+namespace {
+
+constexpr double kSecondsOfHour = 3600;
+constexpr double kTera = 1e12;
+constexpr double kGiga = 1e9;
+
+std::vector<HookVolume> HookVolumes(const ShardFormat& format, double rows) {
+  std::vector<HookVolume> volumes;
+  for (const ShardHook& hook : format.hooks) {
+    const int64_t scale_bytes = HasScale(format.dtype) ? DTypeBytes(DType::kF32) : 0;
+    HookVolume volume{.name = hook.name,
+                      .width = hook.width,
+                      .bytes_per_row = hook.width * DTypeBytes(format.dtype) + scale_bytes};
+    volume.bytes = rows * static_cast<double>(volume.bytes_per_row);
+    volumes.push_back(std::move(volume));
+  }
+  return volumes;
+}
+
+MachineForecast ForecastFor(const MachinePrice& machine, double flops, double bytes,
+                            int64_t workers) {
+  const auto count = static_cast<double>(workers);
+  MachineForecast forecast;
+  forecast.machine = machine;
+  const double speed = machine.peak_tflops * kTera * machine.efficiency;
+  forecast.compute_hours = flops / speed / count / kSecondsOfHour;
+  forecast.upload_hours = bytes / (machine.upload_gb_per_second * kGiga) / count / kSecondsOfHour;
+  const double machine_hours = forecast.hours() * count;
+  forecast.on_demand_cost = machine_hours * machine.on_demand_per_hour;
+  if (machine.spot_per_hour) forecast.spot_cost = machine_hours * *machine.spot_per_hour;
+  return forecast;
+}
+
+// Those of the scheme; all of them if none is known or there are none.
+template <typename Price>
+std::vector<Price> OfScheme(const std::vector<Price>& prices, const std::string& scheme) {
+  std::vector<Price> found;
+  std::copy_if(prices.begin(), prices.end(), std::back_inserter(found),
+               [&](const Price& price) { return price.scheme == scheme; });
+  return scheme.empty() ? prices : found;
+}
+
+}  // namespace
+
+Windows WindowsOf(const Graph& graph) {
+  std::set<std::optional<int64_t>> windows;
+  for (const Node& node : graph.nodes()) {
+    if (const auto* attention = std::get_if<Attention>(&node.operation)) {
+      windows.insert(attention->window);
+    }
+  }
+  return {windows.begin(), windows.end()};
+}
+
+Result<ShardFormat> ShardFormatOf(const Graph& graph, const std::vector<HookPoint>& hooks,
+                                  DType dtype) {
+  ShardFormat format;
+  format.dtype = dtype;
+  for (const HookPoint& hook : hooks) {
+    ASSIGN_OR_RETURN(const ValueId value, graph.FindHook(hook));
+    const int64_t width = graph.width(value);
+    if (HasScale(dtype) && width % static_cast<int64_t>(sizeof(float)) != 0) {
+      return InvalidArgument(
+          fmt::format("--dtype {}: hook point {} has width {}, which is not a multiple of 4; use "
+                      "bf16",
+                      DTypeName(dtype), HookName(hook), width));
+    }
+    format.hooks.push_back({HookName(hook), width});
+  }
+  return format;
+}
+
+Result<ForwardFlops> CountForwardFlops(const Graph& graph, const std::vector<HookPoint>& hooks,
+                                       const Survey& survey) {
+  const Windows windows = WindowsOf(graph);
+  THRESHER_CHECK(windows.size() == survey.query_key_pairs.size() && !hooks.empty());
+  ASSIGN_OR_RETURN(const Graph pruned, graph.PrunedTo(hooks));
+  ForwardFlops flops;
+  flops.linear = pruned.CountFlops().per_token * survey.tokens.value;
+  for (const Node& node : pruned.nodes()) {
+    const auto* attention = std::get_if<Attention>(&node.operation);
+    if (!attention) continue;
+    const auto window = std::find(windows.begin(), windows.end(), attention->window);
+    const Estimate& pairs = survey.query_key_pairs[static_cast<size_t>(window - windows.begin())];
+    flops.attention +=
+        4.0 * static_cast<double>(attention->heads * attention->head_dim) * pairs.value;
+  }
+  flops.deepest_hook = HookName(hooks.back());
+  return flops;
+}
+
+Result<Forecast> MakeForecast(const ForecastInputs& inputs) {
+  const Survey& survey = inputs.survey;
+  Forecast forecast;
+  forecast.bytes_per_token = static_cast<double>(inputs.unit_size.bytes_per_row);
+  const auto net_unit_bytes = static_cast<double>(
+      std::max<int64_t>(1, inputs.unit_size.shard_bytes - inputs.unit_size.bytes_per_shard));
+  forecast.unit_count = inputs.unit_count.value_or(
+      std::max<int64_t>(1, static_cast<int64_t>(std::ceil(survey.bytes.value / net_unit_bytes))));
+  forecast.bytes = survey.bytes.value + static_cast<double>(forecast.unit_count) *
+                                            static_cast<double>(inputs.unit_size.bytes_per_shard);
+  forecast.bytes_error = survey.bytes.error;
+  forecast.hooks = HookVolumes(inputs.format, survey.rows.value);
+  ASSIGN_OR_RETURN(forecast.flops, CountForwardFlops(inputs.model.graph, inputs.hooks, survey));
+  if (inputs.trial) {
+    forecast.trial_hours = forecast.flops.all() / inputs.trial->flops_per_second /
+                           static_cast<double>(inputs.workers) / kSecondsOfHour;
+  }
+  for (const MachinePrice& machine : inputs.machines) {
+    forecast.machines.push_back(
+        ForecastFor(machine, forecast.flops.all(), forecast.bytes, inputs.workers));
+  }
+  forecast.storage = OfScheme(inputs.prices.storage, inputs.scheme);
+  forecast.egress = OfScheme(inputs.prices.egress, inputs.scheme);
+  ASSIGN_OR_RETURN(forecast.suggestions, MakeSuggestions(inputs));
+  return forecast;
+}
+
+}  // namespace thresher
