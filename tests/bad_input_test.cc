@@ -29,7 +29,9 @@ using testing::HasSubstr;
 TEST_F(BadInputTest, DatasetWithoutSamples) {
   ExpectRefused(Extraction{model_.path(), folder_.path() + "/no.jsonl", Output()}.Run(),
                 {folder_.path() + "/no.jsonl"});
-  ExpectRefused(Extraction{model_.path(), folder_.path(), Output()}.Run(), {folder_.path()});
+  const std::string empty_folder = folder_.path() + "/empty";
+  std::filesystem::create_directory(empty_folder);
+  ExpectRefused(Extraction{model_.path(), empty_folder, Output()}.Run(), {empty_folder});
   WriteFile(Dataset(), "");
   ExpectRefused(Run(), {Dataset(), "is empty", "JSONL"});
   WriteFile(Dataset(), "\n  \n\t\r\n\n");
@@ -109,7 +111,7 @@ TEST_F(BadInputTest, LineOf100Megabytes) {
   ASSERT_TRUE(content.ok()) << content.status().message();
   EXPECT_EQ(content->Samples().size(), 2u);
   ASSERT_EQ(content->Rejected().size(), 1u);
-  EXPECT_THAT(content->Rejected().at(1), HasSubstr(Dataset() + ":2: a line of 100000012 bytes"));
+  EXPECT_THAT(content->Rejected().at(1), HasSubstr(Dataset() + ":2: a record of 100000012 bytes"));
 }
 
 TEST_F(BadInputTest, TooLongSamplesAreCutOrRejectedAsTold) {
@@ -129,7 +131,7 @@ TEST_F(BadInputTest, TooLongSamplesAreCutOrRejectedAsTold) {
   EXPECT_EQ(cut->units[0].commit.truncated_count, 1);
 
   std::filesystem::remove_all(Output());
-  ExpectRefused(Run({"--max-tokens", "100000"}), {"--max-tokens", "256"});
+  ExpectRefused(Run({"--max-tokens", "100000"}), {"--max-tokens", "256"}, 2);
 }
 
 TEST_F(BadInputTest, AUnitWithoutAUsableSampleIsStillCommitted) {
@@ -261,12 +263,12 @@ TEST_F(BadInputTest, WrongFlags) {
 }
 
 TEST_F(BadInputTest, UnknownHooksAndLayers) {
-  ExpectRefused(Run({"--hooks", "resid_post,attention"}), {"attention", "resid_mid"});
-  ExpectRefused(Run({"--hooks", ""}), {"hook"});
-  ExpectRefused(Run({"--layers", "3"}), {"3"});
-  ExpectRefused(Run({"--layers", "2-1"}), {"2-1"});
-  ExpectRefused(Run({"--layers", "one"}), {"one"});
-  ExpectRefused(Run({"--layers", "0-99999999999999999999"}), {"99999999999999999999"});
+  ExpectRefused(Run({"--hooks", "resid_post,attention"}), {"attention", "resid_mid"}, 2);
+  ExpectRefused(Run({"--hooks", ""}), {"hook"}, 2);
+  ExpectRefused(Run({"--layers", "3"}), {"3"}, 2);
+  ExpectRefused(Run({"--layers", "2-1"}), {"2-1"}, 2);
+  ExpectRefused(Run({"--layers", "one"}), {"one"}, 2);
+  ExpectRefused(Run({"--layers", "0-99999999999999999999"}), {"99999999999999999999"}, 2);
 }
 
 // --- a run that is there already ---
@@ -288,8 +290,11 @@ TEST_F(BadInputTest, WorkersWhoseFlagsDisagree) {
   refused(Run({"--max-tokens", "8"}), "prompts.max_tokens");
   refused(Run({"--overlong", "reject"}), "prompts.overlong");
   refused(Run({"--shard-bytes", "5MB"}), "shard_bytes");
-  WriteFile(Dataset(), "{\"token_ids\": [1, 2, 3, 4, 6]}\n");
+  WriteFile(Dataset(), "{\"token_ids\": [1, 2, 3, 4, 66]}\n");
   refused(Run(), "dataset.fingerprint");
+  // As long as the one that the run's index was made from.
+  WriteFile(Dataset(), "{\"token_ids\": [1, 2, 3, 4, 6]}\n");
+  ExpectRefused(Run(), {Dataset() + ": lines 1 to the end", "changed", "--output"});
   WriteFile(Dataset(), kGoodLine);
   // One bit of one weight.
   std::string bytes = model_.Read("model.safetensors");

@@ -9,7 +9,7 @@ namespace {
 
 Events LinesToPeople(const ExtractOptions& options) {
   if (options.settings.quiet) return {};
-  return [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+  return [](const std::string& line) { std::fprintf(stderr, "thresher: %s\n", line.c_str()); };
 }
 
 }  // namespace

@@ -261,8 +261,7 @@ Result<int> Extract(ExtractOptions options) {
   ASSIGN_OR_RETURN(const RunSpec wanted, SpecOf(options, inputs, compute));
   const UnitSize unit_size = UnitSize::Of(inputs.format, options.shard_bytes);
   const JoinParts join_parts{
-      .make_plan =
-          [&](SampleRange range) { return PlanUnits(*inputs.samples, range, unit_size); },
+      .make_plan = [&](SampleRange range) { return PlanUnits(*inputs.samples, range, unit_size); },
       .dataset_fingerprint =
           [&](int64_t count) { return inputs.samples->FingerprintOfFirst(count); },
       .extend = settings.extend};

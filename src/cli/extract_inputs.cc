@@ -6,46 +6,18 @@
 
 #include "cli/data_access.h"
 #include "cli/version.h"
+#include "extract/planner.h"
 #include "extract/run_store.h"
 #include "graph/hook_point.h"
 
 namespace thresher {
-namespace {
-
-Result<ShardFormat> FormatOf(const Model& model, const std::vector<HookPoint>& hooks, DType dtype) {
-  ShardFormat format;
-  format.dtype = dtype;
-  for (const HookPoint& hook : hooks) {
-    ASSIGN_OR_RETURN(const ValueId value, model.graph.FindHook(hook));
-    const int64_t width = model.graph.width(value);
-    if (HasScale(dtype) && width % static_cast<int64_t>(sizeof(float)) != 0) {
-      return InvalidArgument("--dtype " + std::string(DTypeName(dtype)) + ": hook point " +
-                             HookName(hook) + " has width " + std::to_string(width) +
-                             ", which is not a multiple of 4; use bf16");
-    }
-    format.hooks.push_back({HookName(hook), width});
-  }
-  return format;
-}
-
-int64_t BytesPerToken(const ShardFormat& format) {
-  int64_t bytes = 2 * DTypeBytes(DType::kI32);  // token id, position
-  for (const ShardHook& hook : format.hooks) {
-    bytes += hook.width * DTypeBytes(format.dtype);
-    if (HasScale(format.dtype)) bytes += DTypeBytes(DType::kF32);
-  }
-  return bytes;
-}
-
-Result<int64_t> ChooseMaxTokens(int64_t asked, const Model& model) {
-  if (asked == 0) return std::min(kDefaultMaxTokens, model.max_positions);
-  if (asked <= model.max_positions) return asked;
+Result<int64_t> ChooseMaxTokens(int64_t asked, int64_t max_positions) {
+  if (asked == 0) return std::min(kDefaultMaxTokens, max_positions);
+  if (asked <= max_positions) return asked;
   return InvalidArgument(
       fmt::format("--max-tokens {}: this model has {} positions (max_position_embeddings)", asked,
-                  model.max_positions));
+                  max_positions));
 }
-
-}  // namespace
 
 Result<ExtractInputs> OpenInputs(const ExtractOptions& options) {
   const ExtractSettings& settings = options.settings;
@@ -56,16 +28,15 @@ Result<ExtractInputs> OpenInputs(const ExtractOptions& options) {
   const Model& model = *inputs.model;
   ASSIGN_OR_RETURN(inputs.hooks, SelectHooks(settings.hooks, settings.layers,
                                              static_cast<int32_t>(model.layer_count)));
-  ASSIGN_OR_RETURN(inputs.format, FormatOf(model, inputs.hooks, options.dtype));
-  inputs.bytes_per_token = BytesPerToken(inputs.format);
+  ASSIGN_OR_RETURN(inputs.format, ShardFormatOf(model.graph, inputs.hooks, options.dtype));
+  inputs.bytes_per_token = UnitSize::Of(inputs.format, options.shard_bytes).bytes_per_row;
   SampleReaderOptions reader_options;
   reader_options.settings = settings.samples;
   ASSIGN_OR_RETURN(reader_options.settings.max_tokens,
-                   ChooseMaxTokens(settings.samples.max_tokens, model));
+                   ChooseMaxTokens(settings.samples.max_tokens, model.max_positions));
   reader_options.vocabulary_size = model.vocabulary_size;
-  ASSIGN_OR_RETURN(inputs.samples,
-                   SampleSet::Open(settings.dataset, model_folder, reader_options,
-                                   DatasetOptionsOf(options, inputs.store.get())));
+  ASSIGN_OR_RETURN(inputs.samples, SampleSet::Open(settings.dataset, model_folder, reader_options,
+                                                   DatasetOptionsOf(options, inputs.store.get())));
   inputs.sample_count = inputs.samples->sample_count();
   if (settings.max_samples > 0) {
     inputs.sample_count = std::min(inputs.sample_count, settings.max_samples);

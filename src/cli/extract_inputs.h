@@ -29,6 +29,10 @@ struct ExtractInputs {
   int64_t sample_count = 0;
 };
 
+// The longest sequence: what was asked for (0: nothing), which must fit the model's positions, else
+// kDefaultMaxTokens or the positions if there are fewer.
+Result<int64_t> ChooseMaxTokens(int64_t asked, int64_t max_positions);
+
 // Opens everything that the settings name; weights are mapped, not read.
 Result<ExtractInputs> OpenInputs(const ExtractOptions& options);
 

@@ -13,7 +13,9 @@
 #include "base/byte_size.h"
 #include "base/random.h"
 #include "cli/command.h"
+#include "cli/data_access.h"
 #include "cli/extract_flags.h"
+#include "cli/extract_inputs.h"
 #include "cli/progress_line.h"
 #include "extract/planner.h"
 #include "forecast/forecast.h"
@@ -172,14 +174,14 @@ Result<PlannedWork> PlanAssumed(const PlanFlags& flags, const SampleSettings& se
 // A trial, or why there is none.
 struct TrialOutcome {
   std::optional<TrialSpeed> speed = std::nullopt;
-  std::string why_not = "";
+  std::string why_not = {};
 };
 
 Result<TrialOutcome> TryModel(const PlanFlags& flags, const ExtractOptions& options,
-                              const std::vector<HookPoint>& hooks,
+                              const std::string& model_folder, const std::vector<HookPoint>& hooks,
                               const std::vector<std::vector<int32_t>>& sequences) {
   if (flags.no_trial) return TrialOutcome{.why_not = "--no-trial"};
-  const Result<Model> model = LoadModel(options.settings.model);
+  const Result<Model> model = LoadModel(model_folder);
   if (!model.ok()) {
     if (flags.trial) return model.status().WithContext("--trial");
     return TrialOutcome{.why_not = model.status().message()};
@@ -209,17 +211,10 @@ std::string SchemeOf(const std::string& output) {
   return output.empty() ? "" : "file";
 }
 
-Result<int64_t> ChooseMaxTokens(int64_t asked, const ModelOutline& model) {
-  if (asked == 0) return std::min(kDefaultMaxTokens, model.max_positions);
-  if (asked <= model.max_positions) return asked;
-  return InvalidArgument(
-      fmt::format("--max-tokens {}: this model has {} positions (max_position_embeddings)", asked,
-                  model.max_positions));
-}
-
 Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
   const ExtractSettings& settings = options.settings;
-  ASSIGN_OR_RETURN(const ModelOutline model, ReadModelOutline(settings.model));
+  ASSIGN_OR_RETURN(const std::string model_folder, LocalModel(options));
+  ASSIGN_OR_RETURN(const ModelOutline model, ReadModelOutline(model_folder));
   ForecastInputs inputs{.model = model};
   inputs.workers = flags.workers > 0 ? flags.workers : std::max<int64_t>(1, settings.num_workers);
   inputs.scheme = SchemeOf(settings.output);
@@ -239,7 +234,7 @@ Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
   ReportContext context{.model = settings.model, .dataset = settings.dataset};
   context.settings = settings.samples;
   ASSIGN_OR_RETURN(context.settings.max_tokens,
-                   ChooseMaxTokens(settings.samples.max_tokens, model));
+                   ChooseMaxTokens(settings.samples.max_tokens, model.max_positions));
   PlannedWork work;
   if (flags.assume_samples > 0) {
     ASSIGN_OR_RETURN(work, PlanAssumed(flags, context.settings, model, inputs.unit_size, windows));
@@ -247,8 +242,9 @@ Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
     SampleReaderOptions reader_options;
     reader_options.settings = context.settings;
     reader_options.vocabulary_size = model.vocabulary_size;
-    ASSIGN_OR_RETURN(const SampleSet samples,
-                     SampleSet::Open(settings.dataset, settings.model, reader_options));
+    ASSIGN_OR_RETURN(
+        const SampleSet samples,
+        SampleSet::Open(settings.dataset, model_folder, reader_options, DatasetOptionsOf(options)));
     context.settings = samples.reader().settings();
     context.record_count = samples.sample_count() / context.settings.variants;
     ASSIGN_OR_RETURN(work, PlanDataset(flags, settings, samples, inputs.unit_size, windows));
@@ -257,7 +253,7 @@ Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
   inputs.unit_count = work.unit_count;
   inputs.token_selection = context.settings.tokens;
   ASSIGN_OR_RETURN(TrialOutcome trial,
-                   TryModel(flags, options, inputs.hooks, work.trial_sequences));
+                   TryModel(flags, options, model_folder, inputs.hooks, work.trial_sequences));
   inputs.trial = std::move(trial.speed);
   context.no_trial = std::move(trial.why_not);
 

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "cli/command.h"
+#include "cli/data_access.h"
 #include "cli/extract_flags.h"
 #include "sample/prompt_template.h"
 #include "sample/sample_set.h"
@@ -73,15 +74,17 @@ Result<ModelLimits> ReadModelLimits(const std::string& model_directory) {
   return limits;
 }
 
-Result<SampleSet> OpenSamples(const ExtractSettings& settings) {
-  ASSIGN_OR_RETURN(const ModelLimits limits, ReadModelLimits(settings.model));
-  SampleReaderOptions options;
-  options.settings = settings.samples;
-  if (options.settings.max_tokens == 0) {
-    options.settings.max_tokens = std::min(kDefaultMaxTokens, limits.max_positions);
+Result<SampleSet> OpenSamples(const ExtractOptions& options) {
+  ASSIGN_OR_RETURN(const std::string model_folder, LocalModel(options));
+  ASSIGN_OR_RETURN(const ModelLimits limits, ReadModelLimits(model_folder));
+  SampleReaderOptions reader_options;
+  reader_options.settings = options.settings.samples;
+  if (reader_options.settings.max_tokens == 0) {
+    reader_options.settings.max_tokens = std::min(kDefaultMaxTokens, limits.max_positions);
   }
-  options.vocabulary_size = limits.vocabulary_size;
-  return SampleSet::Open(settings.dataset, settings.model, options);
+  reader_options.vocabulary_size = limits.vocabulary_size;
+  return SampleSet::Open(options.settings.dataset, model_folder, reader_options,
+                         DatasetOptionsOf(options));
 }
 
 // Which samples to show: the first, and how many.
@@ -195,14 +198,15 @@ std::string PromptList() {
   return text;
 }
 
-Result<int> ShowSamples(const PromptsFlags& flags, const ExtractSettings& settings) {
+Result<int> ShowSamples(const PromptsFlags& flags, const ExtractOptions& options) {
+  const ExtractSettings& settings = options.settings;
   if (flags.sample && (flags.index || flags.variant)) {
     return InvalidArgument(
         "--sample: it names record and variant; give it, or --index and --variant");
   }
   if (settings.model.empty()) return InvalidArgument("--model is missing: give the model's folder");
   if (settings.dataset.empty()) return InvalidArgument("--dataset is missing: give the data set");
-  ASSIGN_OR_RETURN(const SampleSet samples, OpenSamples(settings));
+  ASSIGN_OR_RETURN(const SampleSet samples, OpenSamples(options));
   ASSIGN_OR_RETURN(const SampleSpan span, ChooseSamples(flags, samples));
   int exit_status = kExitComplete;
   for (int64_t sample = span.first; sample < span.first + span.count; ++sample) {
@@ -226,7 +230,7 @@ Result<int> Prompts(const PromptsFlags& flags, const ExtractOptions& options) {
     std::fwrite(text->data(), 1, text->size(), stdout);
     return static_cast<int>(kExitComplete);
   }
-  return ShowSamples(flags, options.settings);
+  return ShowSamples(flags, options);
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ SampleSettings UnsetSampleSettings() {
 }
 
 void RegisterSampleSettings(Settings& settings, SampleSettings& t) {
-  settings.Add("--documents", t.documents, "Plain text: a document is a file, line or paragraph, or ends with separator:TEXT");
+  settings.Add("--documents", t.documents,
+               "Plain text: a document is a file, line or paragraph, or ends with separator:TEXT");
   settings.Add("--column", t.column,
                "The field of a record with its content [token_ids, text, messages, examples, or "
                "train and test]");

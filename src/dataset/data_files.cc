@@ -11,8 +11,8 @@
 #include <system_error>
 #include <utility>
 
-#include "dataset/file_format.h"
 #include "base/glob.h"
+#include "dataset/file_format.h"
 #include "store/cloud_url.h"
 #include "store/local_list.h"
 #include "store/scrub.h"

@@ -53,8 +53,8 @@ class Records {
 // Immutable; thread-safe.
 class Dataset {
  public:
-  // The addresses that FindDataFiles takes, and those of a hub (hub/address.h). Errors name the file, and where it helps the line; a
-  // data set without any record is kInvalidArgument.
+  // The addresses that FindDataFiles takes, and those of a hub (hub/address.h). Errors name the
+  // file, and where it helps the line; a data set without any record is kInvalidArgument.
   static Result<Dataset> Open(const std::string& address, const DatasetOptions& options = {});
 
   // The same for local files in the order given; `address` is what the data set is called.

@@ -31,7 +31,7 @@ class SharedIndex {
   Result<RecordIndex> LoadOrMake() {
     std::optional<RecordIndex> index = Load();
     if (index) return *std::move(index);
-    const bool is_large = source_bytes_ >= options_.wait_for_index_bytes;
+    const bool is_large = IsLarge();
     if (is_large && !is_broken_ && !Claim()) {
       index = WaitForOther();
       if (index) return *std::move(index);
@@ -47,6 +47,8 @@ class SharedIndex {
   }
 
  private:
+  bool IsLarge() const { return source_bytes_ >= options_.wait_for_index_bytes; }
+
   void Tell(const std::string& line) const {
     if (options_.events) options_.events(line);
   }
@@ -113,7 +115,8 @@ class SharedIndex {
       return;
     }
     const CreateResult created = store_.CreateIfAbsent(key_, AsBytes(bytes));
-    if (created.outcome != CreateOutcome::kUnknown) return;
+    // The index of a small data set is made again in less time than it takes to read about it.
+    if (created.outcome != CreateOutcome::kUnknown || !IsLarge()) return;
     Tell(fmt::format("the index of the data set may not be shared: {}", created.status.message()));
   }
 

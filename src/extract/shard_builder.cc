@@ -1,5 +1,7 @@
 #include "extract/shard_builder.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -32,6 +34,24 @@ ShardSpec SpecOf(const ShardFormat& format, const UnitJob& job) {
 }
 
 }  // namespace
+
+Result<ShardFormat> ShardFormatOf(const Graph& graph, const std::vector<HookPoint>& hooks,
+                                  DType dtype) {
+  ShardFormat format;
+  format.dtype = dtype;
+  for (const HookPoint& hook : hooks) {
+    ASSIGN_OR_RETURN(const ValueId value, graph.FindHook(hook));
+    const int64_t width = graph.width(value);
+    if (HasScale(dtype) && width % static_cast<int64_t>(sizeof(float)) != 0) {
+      return InvalidArgument(
+          fmt::format("--dtype {}: hook point {} has width {}, which is not a multiple of 4; use "
+                      "bf16",
+                      DTypeName(dtype), HookName(hook), width));
+    }
+    format.hooks.push_back({HookName(hook), width});
+  }
+  return format;
+}
 
 ShardBuilder::ShardBuilder(const ShardFormat& format, const UnitJob& job)
     : job_(job),

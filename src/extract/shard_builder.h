@@ -11,6 +11,8 @@
 #include "base/dtype.h"
 #include "engine/engine.h"
 #include "extract/unit_job.h"
+#include "graph/graph.h"
+#include "graph/hook_point.h"
 #include "shard/layout.h"
 #include "shard/statistics.h"
 #include "work/records.h"
@@ -23,6 +25,11 @@ struct ShardFormat {
   std::vector<ShardHook> hooks;
   DType dtype = DType::kBf16;
 };
+
+// What a shard of these hook points is. kInvalidArgument if the model has no such hook point, or if
+// `dtype` does not fit one's width.
+Result<ShardFormat> ShardFormatOf(const Graph& graph, const std::vector<HookPoint>& hooks,
+                                  DType dtype);
 
 // Builds one unit's shard in place: memory of the caller is laid out as the finished file, the
 // engine's outputs land at their final offsets, and checksums run over the rows as they arrive, in

@@ -87,7 +87,7 @@ UnitJob JobOf(const MadeUpUnit& unit) {
 
 ShardFormat FormatOf(DType dtype) {
   return {.run_fingerprint = "xxh3:run",
-          .hooks = {{"blocks.0.hook_resid_post", 9}, {"blocks.1.hook_resid_post", 24}},
+          .hooks = {{"blocks.0.hook_resid_post", 12}, {"blocks.1.hook_resid_post", 24}},
           .dtype = dtype};
 }
 

@@ -67,24 +67,6 @@ Windows WindowsOf(const Graph& graph) {
   return {windows.begin(), windows.end()};
 }
 
-Result<ShardFormat> ShardFormatOf(const Graph& graph, const std::vector<HookPoint>& hooks,
-                                  DType dtype) {
-  ShardFormat format;
-  format.dtype = dtype;
-  for (const HookPoint& hook : hooks) {
-    ASSIGN_OR_RETURN(const ValueId value, graph.FindHook(hook));
-    const int64_t width = graph.width(value);
-    if (HasScale(dtype) && width % static_cast<int64_t>(sizeof(float)) != 0) {
-      return InvalidArgument(
-          fmt::format("--dtype {}: hook point {} has width {}, which is not a multiple of 4; use "
-                      "bf16",
-                      DTypeName(dtype), HookName(hook), width));
-    }
-    format.hooks.push_back({HookName(hook), width});
-  }
-  return format;
-}
-
 Result<ForwardFlops> CountForwardFlops(const Graph& graph, const std::vector<HookPoint>& hooks,
                                        const Survey& survey) {
   const Windows windows = WindowsOf(graph);

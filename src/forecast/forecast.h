@@ -38,7 +38,7 @@ struct ForecastInputs {
   std::optional<TrialSpeed> trial = std::nullopt;
   PriceList prices = {};
   std::vector<MachinePrice> machines = {};
-  std::string scheme = "";  // of the output: "gs"; empty: not known
+  std::string scheme = {};  // of the output: "gs"; empty: not known
 };
 
 struct HookVolume {
@@ -91,11 +91,6 @@ struct Forecast {
 
 // The attention windows of the layers, each once.
 Windows WindowsOf(const Graph& graph);
-
-// What a shard of these hook points is. kInvalidArgument if the model has no such hook point, or if
-// `dtype` does not fit one's width.
-Result<ShardFormat> ShardFormatOf(const Graph& graph, const std::vector<HookPoint>& hooks,
-                                  DType dtype);
 
 // The FLOPs of the samples of a survey made with WindowsOf(graph).
 Result<ForwardFlops> CountForwardFlops(const Graph& graph, const std::vector<HookPoint>& hooks,

@@ -15,7 +15,7 @@ struct ReportContext {
   std::string dataset;  // its address; empty: the figures are assumed
   int64_t record_count = 0;
   SampleSettings settings = {};  // as resolved
-  std::string no_trial = "";     // why there was none, if there was none
+  std::string no_trial = {};     // why there was none, if there was none
 };
 
 // One screen for people.

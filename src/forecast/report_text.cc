@@ -105,7 +105,8 @@ class TextReport {
       tokens += fmt::format("; stored: {}", Count(survey_.rows));
     }
     Line("tokens", tokens);
-    if (survey_.sequences.value > survey_.sample_count - survey_.rejected.value + 0.5) {
+    if (survey_.sequences.value >
+        static_cast<double>(survey_.sample_count) - survey_.rejected.value + 0.5) {
       Line("sequences", Count(survey_.sequences));
     }
   }

@@ -85,12 +85,12 @@ Result<std::set<int32_t>> ParseLayers(std::string_view layers, int32_t layer_cou
     const std::optional<int32_t> last =
         dash == std::string_view::npos ? first : ParseLayer(part.substr(dash + 1));
     if (!first || !last || *first > *last) {
-      return InvalidArgument("layers: '" + std::string(part) +
+      return InvalidArgument("--layers: '" + std::string(part) +
                              "' is neither a layer nor a range; write for example all, 0-11 or "
                              "0,5,23");
     }
     if (*last >= layer_count) {
-      return InvalidArgument("layers: there is no layer " + std::to_string(*last) +
+      return InvalidArgument("--layers: there is no layer " + std::to_string(*last) +
                              "; this model has layers 0 to " + std::to_string(layer_count - 1));
     }
     for (int32_t layer = *first; layer <= *last; ++layer) selected.insert(layer);
@@ -108,8 +108,8 @@ Result<std::set<HookKind>> ParseKinds(std::string_view hooks) {
       known = true;
     }
     if (!known) {
-      return InvalidArgument("hooks: '" + std::string(part) + "' is not a hook point; there are " +
-                             AllShortNames() + ", and all");
+      return InvalidArgument("--hooks: '" + std::string(part) +
+                             "' is not a hook point; there are " + AllShortNames() + ", and all");
     }
   }
   return kinds;

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "base/rust_threads_for_test.h"
 #include "base/temporary_folder_for_test.h"
 #include "text/tokenizer_data_for_test.h"
 
@@ -24,15 +27,17 @@ std::string Tasks(int count) {
   return text;
 }
 
-// Settings of which the user gave nothing.
+// Settings of which the user gave nothing. One thread: see SampleSetThreadsTest.
 SampleReaderOptions Unset() {
   SampleReaderOptions options{.vocabulary_size = 512};
+  options.threads = 1;
   options.settings.variants = 0;
   options.settings.augment = "";
   return options;
 }
 
-class SampleSetTest : public ::testing::Test {
+template <typename Base>
+class SampleSets : public Base {
  protected:
   Result<SampleSet> Open(const std::string& text, const SampleReaderOptions& options,
                          const std::string& name = "d.jsonl") {
@@ -55,8 +60,38 @@ class SampleSetTest : public ::testing::Test {
     return options;
   }
 
+  // The samples of the data set are the same on one thread, a part at a time, as on seven.
+  void ExpectSameOnSevenThreads(const std::string& text, SampleReaderOptions options,
+                                int64_t sample_count) {
+    options.threads = 1;
+    const Result<SampleSet> one = Open(text, options);
+    options.threads = 7;
+    const Result<SampleSet> seven = Open(text, options);
+    ASSERT_TRUE(one.ok() && seven.ok());
+    ASSERT_EQ(seven->sample_count(), sample_count);
+    const auto together = seven->Read(0, sample_count);
+    ASSERT_TRUE(together.ok());
+    for (int64_t first = 0; first < sample_count; first += 37) {
+      const int64_t count = std::min<int64_t>(37, sample_count - first);
+      const auto part = one->Read(first, count);
+      ASSERT_TRUE(part.ok());
+      for (int64_t i = 0; i < count; ++i) {
+        const auto& a = std::get<Sample>((*part)[static_cast<size_t>(i)]);
+        const auto& b = std::get<Sample>((*together)[static_cast<size_t>(first + i)]);
+        ASSERT_EQ(a.key, b.key);
+        ASSERT_EQ(a.token_ids, b.token_ids);
+        ASSERT_EQ(a.stored_tokens, b.stored_tokens);
+      }
+    }
+  }
+
   TemporaryFolder folder_;
 };
+
+using SampleSetTest = SampleSets<testing::Test>;
+
+// Threads that meet in the tokenizer's memory of words, behind a lock of the Rust library.
+using SampleSetThreadsTest = SampleSets<RustThreadsTest>;
 
 TEST_F(SampleSetTest, VariantsOfArcTasks) {
   const std::string arc = Tasks(2);
@@ -128,32 +163,31 @@ TEST_F(SampleSetTest, SamplesAreVariantsOfRecords) {
               HasSubstr("d.jsonl:4: variant 1: only ARC tasks have variants"));
 }
 
-TEST_F(SampleSetTest, SamplesDoNotDependOnWhoReadsThem) {
+TEST_F(SampleSetThreadsTest, PromptsDoNotDependOnWhoReadsThem) {
   SampleReaderOptions options = With(5, "");
   options.settings.max_tokens = 600;
   options.settings.tokens = "fraction:0.5";
-  options.threads = 1;
-  const Result<SampleSet> one = Open(Tasks(40), options);
-  options.threads = 7;
-  const Result<SampleSet> seven = Open(Tasks(40), options);
-  ASSERT_TRUE(one.ok() && seven.ok());
-  const auto together = seven->Read(0, 200);
-  ASSERT_TRUE(together.ok());
-  for (int64_t first = 0; first < 200; first += 37) {
-    const int64_t count = std::min<int64_t>(37, 200 - first);
-    const auto part = one->Read(first, count);
-    ASSERT_TRUE(part.ok());
-    for (int64_t i = 0; i < count; ++i) {
-      const auto& a = std::get<Sample>((*part)[static_cast<size_t>(i)]);
-      const auto& b = std::get<Sample>((*together)[static_cast<size_t>(first + i)]);
-      ASSERT_EQ(a.key, b.key);
-      ASSERT_EQ(a.token_ids, b.token_ids);
-      ASSERT_EQ(a.stored_tokens, b.stored_tokens);
-    }
+  ExpectSameOnSevenThreads(Tasks(40), options, 200);
+}
+
+TEST_F(SampleSetTest, TokenIdsDoNotDependOnWhoReadsThem) {
+  std::string text;
+  for (int i = 0; i < 200; ++i) {
+    text += R"({"id": )" + std::to_string(i) + R"(, "token_ids": [5, 6, 7, )" + std::to_string(i) +
+            "]}\n";
   }
-  EXPECT_EQ(std::get<Sample>((*together)[7]).key, "t1#2");
-  EXPECT_NE(std::get<Sample>((*together)[5]).token_ids, std::get<Sample>((*together)[6]).token_ids);
-  EXPECT_TRUE(one->Read(5, 0)->empty());
+  SampleReaderOptions options = Unset();
+  options.settings.tokens = "fraction:0.5";
+  ExpectSameOnSevenThreads(text, options, 200);
+}
+
+TEST_F(SampleSetTest, VariantsOfATaskDiffer) {
+  const Result<SampleSet> set = Open(Tasks(2), With(5, ""));
+  ASSERT_TRUE(set.ok());
+  const auto samples = set->Read(0, 10);
+  ASSERT_TRUE(samples.ok());
+  EXPECT_NE(std::get<Sample>((*samples)[5]).token_ids, std::get<Sample>((*samples)[6]).token_ids);
+  EXPECT_TRUE(set->Read(5, 0)->empty());
 }
 
 TEST_F(SampleSetTest, PlainTextFiles) {

@@ -33,23 +33,28 @@ Result<SampleSet> OpenSamples(const std::string& address, const Model& model, co
   ASSIGN_OR_RETURN(options.settings,
                    SampleSettings::FromMap(spec.prompts.settings, "run.json: prompts"));
   options.vocabulary_size = model.vocabulary_size;
-  ASSIGN_OR_RETURN(SampleSet samples, SampleSet::Open(address, model.directory, options));
-  if (samples.reader().fingerprint() != spec.prompts.fingerprint) {
-    return Differs(model.directory, "tokenizer and prompt have fingerprint",
-                   samples.reader().fingerprint(), spec.prompts.fingerprint);
-  }
+  return SampleSet::Open(address, model.directory, options);
+}
+
+// That the model's tokenizer and templates make the run's prompts.
+Status CheckReader(const SampleSet& samples, const Model& model, const RunSpec& spec) {
+  const std::string& fingerprint = samples.reader().fingerprint();
+  if (fingerprint == spec.prompts.fingerprint) return OkStatus();
+  return Differs(model.directory, "tokenizer and prompt have fingerprint", fingerprint,
+                 spec.prompts.fingerprint);
+}
+
+Status CheckRecords(const SampleSet& samples, const RunSpec& spec) {
   const int64_t sample_count = spec.dataset.sample_count;
   if (samples.sample_count() < sample_count) {
-    return FailedPrecondition(fmt::format("{} has {} samples, the run was made with {}", address,
-                                          samples.sample_count(), sample_count));
+    return FailedPrecondition(fmt::format("{} has {} samples, the run was made with {}",
+                                          samples.address(), samples.sample_count(), sample_count));
   }
   ASSIGN_OR_RETURN(const std::string fingerprint, samples.FingerprintOfFirst(sample_count));
-  if (fingerprint != spec.dataset.fingerprint) {
-    return Differs(address,
-                   fmt::format("the data set's first {} samples have fingerprint", sample_count),
-                   fingerprint, spec.dataset.fingerprint);
-  }
-  return samples;
+  if (fingerprint == spec.dataset.fingerprint) return OkStatus();
+  return Differs(samples.address(),
+                 fmt::format("the data set's first {} samples have fingerprint", sample_count),
+                 fingerprint, spec.dataset.fingerprint);
 }
 
 Status CheckWeights(const Model& model, const RunSpec& spec) {
@@ -85,9 +90,13 @@ Result<RunInputs> RunInputs::Open(const Wanted& wanted, const RunSpec& spec, Fin
 
   Result<SampleSet> samples =
       OpenSamples(dataset_is_named ? wanted.dataset_path : spec.dataset.path, *inputs.model, spec);
-  if (!samples.ok()) {
-    if (dataset_is_named || model_is_named) return samples.status();
-    log.Note(kNoRows + samples.status().message() + " (--dataset and --model say where they are)");
+  const Status reader =
+      samples.ok() ? CheckReader(*samples, *inputs.model, spec) : samples.status();
+  if (samples.ok() && !reader.ok() && model_is_named) return reader;
+  const Status records = reader.ok() ? CheckRecords(*samples, spec) : reader;
+  if (!records.ok() && dataset_is_named) return records;
+  if (!records.ok()) {
+    log.Note(kNoRows + records.message() + " (--dataset and --model say where they are)");
   } else {
     inputs.samples = *std::move(samples);
   }
