@@ -92,6 +92,21 @@ Result<std::vector<SampleOrRejection>> ReadEach(const SampleSet& samples,
   return read;
 }
 
+struct ExaminedTotals {
+  int64_t shard_bytes = 0;
+  int64_t tokens = 0;  // that the model reads
+};
+
+// How large units become: as wished, unless so few rows are stored that the model would read more
+// than MostTokens for one.
+int64_t UnitBytes(const UnitSize& size, const ExaminedTotals& totals) {
+  const int64_t wished = std::max<int64_t>(1, size.shard_bytes - size.bytes_per_shard);
+  const double bytes_per_token =
+      static_cast<double>(totals.shard_bytes) / static_cast<double>(totals.tokens);
+  const double most = bytes_per_token * static_cast<double>(size.MostTokens());
+  return most < static_cast<double>(wished) ? std::max<int64_t>(1, std::llround(most)) : wished;
+}
+
 // The ends of the units of samples [begin, end), none of which fills a unit alone.
 void AppendEnds(std::span<const int64_t> sample_bytes, size_t begin, size_t end, double unit_bytes,
                 std::vector<int64_t>& ends) {
@@ -145,6 +160,12 @@ UnitSize UnitSize::Of(const ShardFormat& format, int64_t shard_bytes) {
   return size;
 }
 
+int64_t UnitSize::MostTokens() const {
+  constexpr int64_t kAlwaysAllowed = 1'000'000;
+  constexpr int64_t kTimesOfWholeSequences = 8;
+  return std::max(kAlwaysAllowed, kTimesOfWholeSequences * (shard_bytes / bytes_per_row));
+}
+
 int64_t UnitSize::BytesOf(const Sample& sample) const {
   const auto sequences = static_cast<int64_t>(sample.sequence_offsets.size()) - 1;
   return StoredRows(sample) * bytes_per_row +
@@ -183,6 +204,7 @@ Result<Plan> PlanUnits(const SampleSet& samples, SampleRange range, const UnitSi
   std::vector<ExaminedSample> examined;
   std::string first_reason;
   int64_t usable = 0;
+  ExaminedTotals totals;
   for (size_t first = 0; first < indices.size(); first += kSamplesAtOnce) {
     const auto some =
         std::span(indices).subspan(first, std::min<size_t>(kSamplesAtOnce, indices.size() - first));
@@ -192,6 +214,8 @@ Result<Plan> PlanUnits(const SampleSet& samples, SampleRange range, const UnitSi
                            .record_bytes = bytes[static_cast<size_t>(some[i] - range.first)]};
       if (const auto* sample = std::get_if<Sample>(&read[i])) {
         found.shard_bytes = size.BytesOf(*sample);
+        totals.shard_bytes += found.shard_bytes;
+        totals.tokens += static_cast<int64_t>(sample->token_ids.size());
         ++usable;
       } else if (first_reason.empty()) {
         first_reason = std::get<Rejection>(read[i]).reason;
@@ -205,6 +229,7 @@ Result<Plan> PlanUnits(const SampleSet& samples, SampleRange range, const UnitSi
         fmt::format("none of the {} samples that were looked at can be used; the first one: {}",
                     indices.size(), first_reason));
   }
+  const int64_t unit_bytes = UnitBytes(size, totals);
   const SizeEstimate estimate = SizeEstimate::Learn(examined);
   size_t next = 0;  // of the examined ones
   for (int64_t i = 0; i < range.count; ++i) {
@@ -216,10 +241,7 @@ Result<Plan> PlanUnits(const SampleSet& samples, SampleRange range, const UnitSi
     }
   }
   std::vector<int64_t> boundaries = {0};
-  for (const int64_t end :
-       UnitEnds(bytes, std::max<int64_t>(1, size.shard_bytes - size.bytes_per_shard))) {
-    boundaries.push_back(end);
-  }
+  for (const int64_t end : UnitEnds(bytes, unit_bytes)) boundaries.push_back(end);
   return Plan::FromBoundaries(std::move(boundaries), "plan");
 }
 

@@ -22,6 +22,11 @@ struct UnitSize {
 
   static UnitSize Of(const ShardFormat& format, int64_t shard_bytes);
 
+  // The most tokens that the model reads for a unit, on average: a unit is what a worker that dies
+  // may lose, so with few stored rows (--tokens last) shards become smaller than wished. A million,
+  // or eight times what fills a shard when all rows are stored.
+  int64_t MostTokens() const;
+
   // What a sample adds to its shard.
   int64_t BytesOf(const Sample& sample) const;
 };

@@ -223,6 +223,28 @@ TEST_F(PlanUnitsTest, SmallDataSetsAreCountedExactly) {
   EXPECT_LT(LargestDeviation(ExactUnits(samples, *plan, size), 50'000), 0.10);
 }
 
+// With one row of each sample a shard of the wished size would be hours of reading.
+TEST_F(PlanUnitsTest, AUnitIsNeverMoreThanSoManyTokens) {
+  std::ofstream file(path());
+  for (int i = 0; i < 300; ++i) {
+    file << "{\"token_ids\": [1";
+    for (int t = 1; t < 10'000; ++t) file << ",2";
+    file << "]}\n";
+  }
+  file.close();
+  SampleReaderOptions options;
+  options.settings.max_tokens = 10'000;
+  options.settings.tokens = "last";
+  options.vocabulary_size = 512;
+  const Result<SampleSet> samples = SampleSet::Open(path(), folder_.path(), options);
+  ASSERT_TRUE(samples.ok()) << samples.status().message();
+  const UnitSize size{.shard_bytes = 1'000'000, .bytes_per_row = 100};
+  ASSERT_EQ(size.MostTokens(), 1'000'000);
+  const Result<Plan> plan = PlanUnits(*samples, {0, 300}, size);
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  EXPECT_EQ(plan->boundaries(), (std::vector<int64_t>{0, 100, 200, 300}));
+}
+
 TEST_F(PlanUnitsTest, NothingUsableIsAnErrorWithTheFirstReason) {
   std::ofstream(path()) << "{\"token_ids\": []}\n{\"token_ids\": [\"x\"]}\n";
   const SampleSet samples = Open(16);

@@ -191,7 +191,7 @@ Result<PromptText> SampleReader::ArcPrompt(const RecordContent& content,
       const ArcPrompter::Prompt made,
       prompter_.Make(
           {.content = std::get<ArcContent>(content.value),
-           .task_id = content.key.empty() ? std::to_string(source.record_index) : content.key,
+           .task_id = content.key.empty() ? fmt::format("task_{:08}", source.record_index) : content.key,
            .variant = source.variant,
            .with_answer = with_answer}));
   if (chat_template_) {

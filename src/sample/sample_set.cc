@@ -19,6 +19,22 @@ int64_t ThreadCount(int wanted, int64_t sample_count) {
   return std::clamp<int64_t>(sample_count / kSamplesAtOnce, 1, threads);
 }
 
+// The columns of Parquet files that samples may be made of.
+std::vector<std::string> WantedColumns(const SampleSettings& settings) {
+  std::vector<std::string> columns = {"task_id", "id"};
+  if (settings.column.empty()) {
+    columns.insert(columns.end(), {"token_ids", "text", "messages", "examples", "train", "test"});
+  } else {
+    columns.push_back(settings.column);
+  }
+  if (settings.code_column.empty()) {
+    columns.insert(columns.end(), {"code", "source"});
+  } else {
+    columns.push_back(settings.code_column);
+  }
+  return columns;
+}
+
 }  // namespace
 
 Result<SampleSet> SampleSet::Open(const std::string& address, const std::string& model_directory,
@@ -27,6 +43,7 @@ Result<SampleSet> SampleSet::Open(const std::string& address, const std::string&
   RETURN_IF_ERROR(CheckSampleSettings(options.settings));
   DatasetOptions all_options = dataset_options;
   all_options.documents = options.settings.documents;
+  all_options.columns = WantedColumns(options.settings);
   all_options.max_record_bytes = options.max_record_bytes;
   ASSIGN_OR_RETURN(Dataset dataset, Dataset::Open(address, all_options));
   SampleReaderOptions resolved = options;
