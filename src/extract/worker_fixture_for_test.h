@@ -77,7 +77,9 @@ class WorkerTest : public ::testing::Test {
   }
 
   Result<thresher::Run> Join(Store& store) {
-    const auto make_plan = [&](SampleRange range) { return PlanUnits(*samples_, range, {.shard_bytes = 300}); };
+    const auto make_plan = [&](SampleRange range) {
+      return PlanUnits(*samples_, range, {.shard_bytes = 300});
+    };
     return CreateOrJoinRun(store, spec_, {.make_plan = make_plan});
   }
 

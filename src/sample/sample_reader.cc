@@ -187,13 +187,13 @@ Result<PromptText> SampleReader::MessagesPrompt(const std::vector<ChatMessage>& 
 Result<PromptText> SampleReader::ArcPrompt(const RecordContent& content,
                                            const Source& source) const {
   const bool with_answer = end_.kind == PromptEnd::Kind::kAnswer;
-  ASSIGN_OR_RETURN(
-      const ArcPrompter::Prompt made,
-      prompter_.Make(
-          {.content = std::get<ArcContent>(content.value),
-           .task_id = content.key.empty() ? fmt::format("task_{:08}", source.record_index) : content.key,
-           .variant = source.variant,
-           .with_answer = with_answer}));
+  ASSIGN_OR_RETURN(const ArcPrompter::Prompt made,
+                   prompter_.Make({.content = std::get<ArcContent>(content.value),
+                                   .task_id = content.key.empty()
+                                                  ? fmt::format("task_{:08}", source.record_index)
+                                                  : content.key,
+                                   .variant = source.variant,
+                                   .with_answer = with_answer}));
   if (chat_template_) {
     std::vector<ChatMessage> messages = {MakeMessage("user", made.text)};
     if (with_answer) messages.push_back(MakeMessage("assistant", made.answer));

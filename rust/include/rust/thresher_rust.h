@@ -60,8 +60,8 @@ uint32_t thresher_crc32c_combine(uint32_t crc_a, uint32_t crc_b, size_t length_b
 // The number of bytes before the first one that is not valid UTF-8; `length` if there is none.
 size_t thresher_utf8_valid_prefix(const uint8_t* bytes, size_t length);
 
-// A digest of bytes that come in parts: SHA-256, or SHA-1. One thread at a time. Finishing gives the
-// digest's bytes and begins anew.
+// A digest of bytes that come in parts: SHA-256, or SHA-1. One thread at a time. Finishing gives
+// the digest's bytes and begins anew.
 typedef struct ThresherDigest ThresherDigest;
 ThresherDigest* thresher_digest_new(bool sha256);
 void thresher_digest_free(ThresherDigest* digest);
@@ -149,8 +149,8 @@ int32_t thresher_parquet_read(const ThresherParquet* file, ThresherByteSource so
 
 // One HTTP request, without body, redirects or, for loopback and link-local addresses, proxies.
 // `request`: the lines METHOD, URL and then NAME, VALUE for each header, joined by '\n'.
-// `body` of the answer: its headers, each as "name: value\n", an empty line and then the body, of at
-// most `body_limit` bytes.
+// `body` of the answer: its headers, each as "name: value\n", an empty line and then the body, of
+// at most `body_limit` bytes.
 typedef struct ThresherHttpResponse {
   int64_t status;
   ThresherBytes body;
