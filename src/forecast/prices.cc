@@ -3,12 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-// Compiled in here, without exceptions: no library at run time, and sanitizers see into it.
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cmath>
 #include <set>
@@ -16,19 +10,10 @@
 
 #include "base/json.h"
 #include "base/mapped_file.h"
+#include "base/toml.h"
 
 namespace thresher {
 namespace {
-
-std::string Describe(const toml::node& node) {
-  if (const auto* text = node.as_string()) return "the string " + Quoted(text->get());
-  if (const auto* integer = node.as_integer()) return fmt::format("{}", integer->get());
-  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
-  if (const auto* boolean = node.as_boolean()) return boolean->get() ? "true" : "false";
-  if (node.is_table()) return "a table";
-  if (node.is_array()) return "an array";
-  return "a date or a time";
-}
 
 // Reads the keys of one table; the first mistake stays in status().
 class TableReader {
@@ -42,7 +27,7 @@ class TableReader {
     if (!node) return "";
     const auto* text = node->as_string();
     if (!text || text->get().empty()) {
-      Fail(node->source(), key, "expected text in quotes, found " + Describe(*node));
+      Fail(node->source(), key, "expected text in quotes, found " + DescribeToml(*node));
       return "";
     }
     return text->get();
@@ -64,7 +49,7 @@ class TableReader {
     const toml::array* array = node->is_array_of_tables() ? node->as_array() : nullptr;
     if (!array) {
       Fail(node->source(), key,
-           fmt::format("expected sections [[{}]], found {}", key, Describe(*node)));
+           fmt::format("expected sections [[{}]], found {}", key, DescribeToml(*node)));
       return tables;
     }
     for (const toml::node& one : *array) tables.push_back(one.as_table());
@@ -105,7 +90,7 @@ class TableReader {
     if (!number || !(*number > above && *number <= most)) {
       Fail(node->source(), key,
            fmt::format("expected a number above {} and at most {}, found {}", above, most,
-                       Describe(*node)));
+                       DescribeToml(*node)));
       return std::nullopt;
     }
     return number;
@@ -192,15 +177,10 @@ Result<PriceList> ParsePrices(std::string_view text, const std::string& path) {
     return InvalidArgument(fmt::format("{}: expected at most {} bytes, found {}", path,
                                        kMaxPriceFileBytes, text.size()));
   }
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return InvalidArgument(fmt::format("{}:{}:{}: {}", path, error.source().begin.line,
-                                       error.source().begin.column, error.description()));
-  }
+  ASSIGN_OR_RETURN(const toml::table top, ParseToml(text, path));
   PriceList prices;
   prices.path = path;
-  TableReader reader(parsed.table(), path, "");
+  TableReader reader(top, path, "");
   prices.currency = reader.Text("currency");
   const std::vector<const toml::table*> machines = reader.Tables("machine");
   const std::vector<const toml::table*> storage = reader.Tables("storage");
