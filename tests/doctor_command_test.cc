@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/loopback_server_for_test.h"
 #include "base/temporary_folder_for_test.h"
 #include "extraction.h"
 #include "files.h"
@@ -65,6 +66,18 @@ TEST(DoctorCommandTest, AServerThatIsDownIsToldSoon) {
   EXPECT_THAT(result.out, HasSubstr("\u2717 reach                  no answer: "));
   EXPECT_THAT(result.out, HasSubstr("a run would not work in gs://bucket/runs" + flags));
   EXPECT_THAT(result.out, testing::Not(HasSubstr("delete")));
+  EXPECT_LT(result.elapsed_ms, 60'000) << "the retry budget is two minutes a call";
+}
+
+TEST(DoctorCommandTest, ASilentServerIsWaitedForAloud) {
+  const LoopbackServer server([](const ReceivedRequest&, int) -> ServerAction {
+    return {.send = "", .stall_after = true};
+  });
+  const ProcessResult result =
+      RunProcess(Thresher({"doctor", "gs://bucket/runs", "--store-endpoint", server.url(),
+                           "--store-anonymous", "--store-timeout", "6s"}));
+  EXPECT_EQ(result.exit_status, 1) << result.Describe();
+  EXPECT_THAT(result.out, HasSubstr("\u2717 reach"));
   EXPECT_THAT(result.err, HasSubstr("... waiting for the first answer of gs://bucket/runs"));
   EXPECT_LT(result.elapsed_ms, 60'000) << "the retry budget is two minutes a call";
 }

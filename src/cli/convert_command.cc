@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,6 +15,7 @@
 #include "cli/output_file.h"
 #include "cli/progress_line.h"
 #include "cli/row_pass.h"
+#include "cli/row_pass_flags.h"
 #include "cli/store_command.h"
 
 namespace thresher {
@@ -36,18 +36,11 @@ reads the same data sets without this step.
 
 Exit status: 0 done, 1 error, 2 wrong usage, 3 done, but rows were rejected.)";
 
-struct ConvertSettings {
-  std::string dataset;
+struct ConvertSettings : RowPassSettings {
   std::string output;
   std::string column = "examples";
   std::string id_column;
-  std::string range;
-  std::optional<int64_t> max_samples;
   std::optional<int64_t> max_train_pairs;
-  std::string rejected;
-  OnDuplicate on_duplicate = OnDuplicate::kReject;
-  bool fail = false;
-  bool quiet = false;
 };
 
 Result<ArcTask> ParseTask(const nlohmann::json& record, const std::string& column) {
@@ -151,41 +144,17 @@ void AddConvertCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
       app.add_subcommand("convert", "Make ARC tasks (JSONL) of a data set of pairs");
   auto settings = std::make_shared<ConvertSettings>();
-  command
-      ->add_option("dataset,--dataset", settings->dataset, "Data set: file, folder, pattern or URL")
-      ->required();
+  AddRowPassFlags(*command, /*can_rename=*/true, *settings);
   command->add_option("--output", settings->output, "JSONL file to write; - is the standard output")
       ->required();
   command->add_option("--column", settings->column, "Field with the list of pairs [examples]");
   command->add_option(
       "--id-column", settings->id_column,
       "Field with the task's id [task_id, else id, else task_ and the row's number]");
-  command->add_option("--range", settings->range,
-                      "Only rows FIRST:END, counted from 0, END not included");
-  command
-      ->add_option("--max-samples", settings->max_samples, "Only the first rows, so many of them")
-      ->check(CLI::PositiveNumber);
   command
       ->add_option("--max-train-pairs", settings->max_train_pairs,
                    "Keep only the first training pairs of a task, so many of them")
       ->check(CLI::PositiveNumber);
-  command->add_option("--rejected", settings->rejected,
-                      "JSONL file for the rows that cannot be used: row, location, reason");
-  const std::map<std::string, OnDuplicate> on_duplicate = {{"reject", OnDuplicate::kReject},
-                                                           {"rename", OnDuplicate::kRename},
-                                                           {"keep", OnDuplicate::kKeep}};
-  command
-      ->add_option("--on-duplicate", settings->on_duplicate,
-                   "A task id that an earlier row has: reject (default), rename (id_2), or keep")
-      ->transform(CLI::CheckedTransformer(on_duplicate))
-      ->option_text("reject|rename|keep");
-  const std::map<std::string, bool> on_bad_sample = {{"fail", true}, {"skip", false}};
-  command
-      ->add_option("--on-bad-sample", settings->fail,
-                   "A row that cannot be used: skip (default) or fail")
-      ->transform(CLI::CheckedTransformer(on_bad_sample))
-      ->option_text("skip|fail");
-  command->add_flag("--quiet", settings->quiet, "No progress and no summary");
   FinishStoreCommand(
       *command, kExamples, exit_status,
       [settings](const StoreOptions& store_options) { return Convert(*settings, store_options); });

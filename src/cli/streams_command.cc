@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -19,6 +18,7 @@
 #include "cli/output_file.h"
 #include "cli/progress_line.h"
 #include "cli/row_pass.h"
+#include "cli/row_pass_flags.h"
 #include "cli/store_command.h"
 
 namespace thresher {
@@ -39,16 +39,9 @@ Exit status: 0 done, 1 error, 2 wrong usage, 3 done, but rows were left out.)";
 
 constexpr const char* kMetadataName = "dataset_metadata.json";
 
-struct StreamsSettings {
-  std::string dataset;
+struct StreamsSettings : RowPassSettings {
   std::string output_folder;
   int64_t stream_count = 0;
-  std::optional<int64_t> max_samples;
-  std::string range;
-  std::string rejected;
-  OnDuplicate on_duplicate = OnDuplicate::kReject;
-  bool fail = false;
-  bool quiet = false;
 };
 
 // The pattern of the first users' scripts: at least three digits.
@@ -276,34 +269,11 @@ Result<int> Split(const StreamsSettings& settings, const StoreOptions& store_opt
 void AddStreamsCommand(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand("streams", "Split a data set into N stream files");
   auto settings = std::make_shared<StreamsSettings>();
-  command
-      ->add_option("dataset,--dataset", settings->dataset, "Data set: file, folder, pattern or URL")
-      ->required();
+  AddRowPassFlags(*command, /*can_rename=*/false, *settings);
   command->add_option("--streams", settings->stream_count, "How many files")
       ->required()
       ->check(CLI::PositiveNumber);
   command->add_option("--output-dir", settings->output_folder, "Folder for the files")->required();
-  command
-      ->add_option("--max-samples", settings->max_samples, "Only the first rows, so many of them")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--range", settings->range,
-                      "Only rows FIRST:END, counted from 0, END not included");
-  command->add_option("--rejected", settings->rejected,
-                      "JSONL file for the rows that are left out: row, location, reason");
-  const std::map<std::string, OnDuplicate> on_duplicate = {{"reject", OnDuplicate::kReject},
-                                                           {"keep", OnDuplicate::kKeep}};
-  command
-      ->add_option("--on-duplicate", settings->on_duplicate,
-                   "An id that an earlier row has: reject (default) or keep")
-      ->transform(CLI::CheckedTransformer(on_duplicate))
-      ->option_text("reject|keep");
-  const std::map<std::string, bool> on_bad_sample = {{"fail", true}, {"skip", false}};
-  command
-      ->add_option("--on-bad-sample", settings->fail,
-                   "A row that cannot be used: skip (default) or fail")
-      ->transform(CLI::CheckedTransformer(on_bad_sample))
-      ->option_text("skip|fail");
-  command->add_flag("--quiet", settings->quiet, "No progress and no summary");
   FinishStoreCommand(
       *command, kExamples, exit_status,
       [settings](const StoreOptions& store_options) { return Split(*settings, store_options); });
