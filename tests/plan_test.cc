@@ -82,6 +82,15 @@ TEST_F(PlanTest, TokenIdsWithRejectedAndCutOnes) {
   ExpectPlanFits(dataset, {"--max-tokens", "40", "--shard-bytes", "100KB"});
 }
 
+// So many records that the plan looks at some of them only, and says so.
+TEST_F(PlanTest, ALargeDataSetIsSampled) {
+  const std::string dataset = folder_.path() + "/d.jsonl";
+  WriteSamples(dataset, {.count = 40'000, .shortest = 1, .longest = 10});
+  ExpectPlanFits(dataset, {"--layers", "0", "--tokens", "last", "--shard-bytes", "2MB"});
+  const ProcessResult text = Plan({"--dataset", dataset, "--no-trial"});
+  EXPECT_THAT(text.out, HasSubstr("4,096 were read")) << text.Describe();
+}
+
 TEST_F(PlanTest, PlainTextThatIsSplit) {
   const std::string dataset = folder_.path() + "/d.txt";
   Random random(2);

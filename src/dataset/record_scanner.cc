@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/escapes.h"
 #include "base/json.h"
 #include "dataset/json_value_scanner.h"
 #include "dataset/line_scanner.h"
@@ -17,25 +18,7 @@ constexpr size_t kMaxSeparatorBytes = 1024;
 constexpr int64_t kMinPieceBytes = 16;
 
 Result<std::string> ParseSeparator(std::string_view text) {
-  std::string separator;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') {
-      separator += text[i];
-      continue;
-    }
-    ++i;
-    const char escaped = i < text.size() ? text[i] : '\0';
-    if (escaped == 'n') {
-      separator += '\n';
-    } else if (escaped == 't') {
-      separator += '\t';
-    } else if (escaped == '\\') {
-      separator += '\\';
-    } else {
-      return InvalidArgument(
-          fmt::format("the separator {} has a \\ that no n, t or \\ follows", Quoted(text)));
-    }
-  }
+  ASSIGN_OR_RETURN(std::string separator, Unescape(text));
   if (separator.empty() || separator.size() > kMaxSeparatorBytes) {
     return InvalidArgument(fmt::format("a separator has 1 to {} bytes, this one {}",
                                        kMaxSeparatorBytes, separator.size()));

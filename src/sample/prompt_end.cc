@@ -1,7 +1,7 @@
 #include "sample/prompt_end.h"
 
+#include "base/escapes.h"
 #include "base/json.h"
-#include "sample/escapes.h"
 #include "text/utf8.h"
 
 namespace thresher {

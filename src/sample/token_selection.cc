@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/escapes.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "sample/escapes.h"
 #include "text/utf8.h"
 
 namespace thresher {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -60,7 +59,7 @@ TEST(TokenizerGoldenTest, Tiny512) {
 }
 
 // THRESHER_TOKENIZER_DIR names a folder with one folder for each of the large tokenizers at hand
-// (qwen2_5, qwen3, llama3_1, gemma3, smollm2, ..): scripts/fetch_tokenizers.sh.
+// (those of tokenizer_golden.json): scripts/fetch_tokenizers.sh.
 TEST(TokenizerGoldenTest, LargeTokenizers) {
   const char* folder = std::getenv("THRESHER_TOKENIZER_DIR");
   if (folder == nullptr) {
@@ -69,13 +68,9 @@ TEST(TokenizerGoldenTest, LargeTokenizers) {
   }
   const std::string root(folder);
   const Json golden = Json::parse(ReadFileForTest(TokenizerDataPath("tokenizer_golden.json")));
-  int checked = 0;
   for (const auto& [name, ids] : golden["ids"].items()) {
-    if (!std::filesystem::exists(root + "/" + name + "/tokenizer.json")) continue;
-    CheckTokenizer(root + "/" + name, golden, name);
-    ++checked;
+    if (name != "tiny512") CheckTokenizer(root + "/" + name, golden, name);
   }
-  EXPECT_GT(checked, 0) << "no tokenizer in " << root;
 }
 
 }  // namespace

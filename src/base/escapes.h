@@ -1,5 +1,5 @@
-#ifndef THRESHER_SAMPLE_ESCAPES_H_
-#define THRESHER_SAMPLE_ESCAPES_H_
+#ifndef THRESHER_BASE_ESCAPES_H_
+#define THRESHER_BASE_ESCAPES_H_
 
 #include <string>
 #include <string_view>
@@ -14,4 +14,4 @@ Result<std::string> Unescape(std::string_view written);
 
 }  // namespace thresher
 
-#endif  // THRESHER_SAMPLE_ESCAPES_H_
+#endif  // THRESHER_BASE_ESCAPES_H_

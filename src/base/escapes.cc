@@ -1,4 +1,4 @@
-#include "sample/escapes.h"
+#include "base/escapes.h"
 
 #include "base/json.h"
 
