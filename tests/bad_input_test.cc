@@ -124,7 +124,10 @@ TEST_F(BadInputTest, TooLongSamplesAreCutOrRejectedAsTold) {
   EXPECT_THAT(content->Rejected().at(0), HasSubstr(Dataset() + ":1: 5 tokens"));
   std::filesystem::remove_all(Output());
 
-  ExpectEnd(Run({"--max-tokens", "4"}), 0);
+  const ProcessResult truncated = Run({"--max-tokens", "4"});
+  ExpectEnd(truncated, 0);
+  EXPECT_THAT(truncated.err,
+              HasSubstr("1 of 2 samples are longer than --max-tokens 4 and were cut"));
   const Result<RunContent> cut = ReadCompleteRun(Output());
   ASSERT_TRUE(cut.ok()) << cut.status().message();
   EXPECT_EQ(cut->Samples().at(0).token_ids, (std::vector<int64_t>{1, 2, 3, 4}));

@@ -101,6 +101,20 @@ TEST_F(CliTest, HelpHasExamplesForEachCommand) {
   EXPECT_THAT(version.out, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
+TEST_F(CliTest, MistypedNamesAreGuessed) {
+  const auto said = [](const std::vector<std::string>& arguments) {
+    const ProcessResult result = RunProcess(Thresher(arguments));
+    EXPECT_EQ(result.exit_status, 2) << result.Describe();
+    return result.err;
+  };
+  EXPECT_THAT(said({"extract", "--shard-byte", "1MB"}),
+              HasSubstr("there is no --shard-byte; did you mean '--shard-bytes'?"));
+  EXPECT_THAT(said({"extract", "--shard-byte=1MB"}), HasSubstr("did you mean '--shard-bytes'?"));
+  EXPECT_THAT(said({"config", "shwo"}), HasSubstr("there is no shwo; did you mean 'show'?"));
+  EXPECT_THAT(said({"extrct"}), HasSubstr("there is no extrct; did you mean 'extract'?"));
+  EXPECT_THAT(said({"extract", "--zzzzzzzzzzzz"}), Not(HasSubstr("did you mean")));
+}
+
 TEST_F(CliTest, JsonLinesTellTheWholeStory) {
   const ProcessResult result = RunProcess(Extract({"--json", "--worker-id", "3"}));
   ASSERT_EQ(result.exit_status, 0) << result.Describe();

@@ -128,6 +128,9 @@ TEST_F(PlanTest, ArcTasks) {
   }
   WriteFile(dataset, text);
   ExpectPlanFits(dataset, {"--shard-bytes", "2MB"});
+  const ProcessResult planned = Plan({"--dataset", dataset, "--no-trial", "--max-tokens", "100"});
+  EXPECT_THAT(planned.out, HasSubstr("each task once, as it is: --variants 1"));
+  EXPECT_THAT(planned.out, HasSubstr(" samples: what is behind token 100 is not stored"));
 }
 
 TEST_F(PlanTest, NumbersAloneGiveTheKnownSize) {
@@ -142,10 +145,17 @@ TEST_F(PlanTest, NumbersAloneGiveTheKnownSize) {
       {"plan", "--model", model, "--assume-samples", "200000", "--assume-tokens", "2048"}));
   ASSERT_EQ(text.exit_status, 0) << text.Describe();
   EXPECT_THAT(text.out, HasSubstr("17.6 TB"));
-  for (const char* flag : {"--layers 1,3,5", "--layers 12", "--tokens last", "--tokens assistant",
-                           "--tokens every:8", "--tokens fraction:0.1", "fp8_e4m3", "together"}) {
+  for (const char* flag :
+       {"--layers 1,3,5", "--layers 12", "--tokens last", "--tokens assistant", "--tokens every:8",
+        "--tokens fraction:0.1", "--max-samples 20000", "fp8_e4m3", "together"}) {
     EXPECT_THAT(text.out, HasSubstr(flag));
   }
+}
+
+TEST_F(PlanTest, ShowsItsPriceList) {
+  const ProcessResult shown = RunProcess(Thresher({"plan", "--show-prices"}));
+  EXPECT_EQ(shown.exit_status, 0) << shown.Describe();
+  EXPECT_EQ(shown.out, ReadFile(SourcePath("deploy/prices.toml")));
 }
 
 TEST_F(PlanTest, WrongUsage) {

@@ -92,7 +92,8 @@ TEST_F(PromptsTest, ListAndShow) {
   const ProcessResult show = RunProcess(Thresher({"prompts", "--show", "inputs"}));
   ASSERT_EQ(show.exit_status, 0) << show.Describe();
   EXPECT_EQ(show.out, ReadFile(SourcePath("src/sample/prompts/inputs.jinja")));
-  ExpectRefused(RunProcess(Thresher({"prompts", "--show", "none"})), "--prompt: expected");
+  ExpectRefused(RunProcess(Thresher({"prompts", "--show", "none"})),
+                "--show: there is no built-in prompt 'none'");
   ExpectRefused(RunProcess(Thresher({"prompts"})), "--model is missing");
 }
 
@@ -104,8 +105,15 @@ TEST_F(PromptsTest, ShowsTextTokensAndWhatIsStored) {
   EXPECT_THAT(result.out, HasSubstr("tasks.jsonl:1, key a\n"));
   EXPECT_THAT(result.out, HasSubstr("--- text\n<|im_start|>user\nBelow is a puzzle"));
   EXPECT_THAT(result.out, HasSubstr("Test\nInput:\n```grid\n3\n```\n<|im_end|>\n<|im_start|>"
-                                    "assistant\n\n--- token ids\n 1 "));
-  EXPECT_THAT(result.out, HasSubstr(" 1* "));
+                                    "assistant\n\n--- tokens\n 1\"<|im_start|>\" "));
+  EXPECT_THAT(result.out, HasSubstr(" 1*\"<|im_start|>\" "));
+  EXPECT_THAT(result.out, HasSubstr(" stored (marked *)\n"));
+  EXPECT_THAT(Prompts({"--index", "0"}).out, HasSubstr(" tokens in 1 sequence, all stored\n"));
+  const ProcessResult none = Prompts({"--index", "0", "--tokens", "fraction:1e-9"});
+  EXPECT_THAT(none.out, HasSubstr(" tokens in 1 sequence, none stored\n"));
+  const ProcessResult split =
+      Prompts({"--index", "0", "--overlong", "split", "--max-tokens", "40"});
+  EXPECT_THAT(split.out, HasSubstr("\nsequence 1:\n "));
 }
 
 TEST_F(PromptsTest, WhichSamples) {
@@ -114,7 +122,8 @@ TEST_F(PromptsTest, WhichSamples) {
     for (const Json& line : Shown(flags)) numbers.push_back(line.at("sample"));
     return numbers;
   };
-  EXPECT_THAT(samples({}), testing::ElementsAre(0, 1, 2));
+  EXPECT_THAT(samples({}), testing::ElementsAre(0, 8, 16)) << "three records";
+  EXPECT_THAT(samples({"--count", "2"}), testing::ElementsAre(0, 8));
   EXPECT_THAT(samples({"--sample", "23"}), testing::ElementsAre(23));
   EXPECT_THAT(samples({"--sample", "22", "--count", "9"}), testing::ElementsAre(22, 23));
   EXPECT_THAT(samples({"--index", "1", "--variant", "7"}), testing::ElementsAre(15));
@@ -197,7 +206,7 @@ TEST_F(PromptsTest, ExtractStoresWhatPromptsShows) {
   const std::map<int64_t, SampleContent> samples = run->Samples();
   ASSERT_EQ(samples.size(), 9u);
   Texts flags = settings;
-  flags.insert(flags.end(), {"--count", "9"});
+  flags.insert(flags.end(), {"--sample", "0", "--count", "9"});
   for (const Json& line : Shown(flags)) {
     std::vector<int64_t> stored;
     for (const Json& token : line.at("stored_tokens")) {
@@ -252,6 +261,11 @@ TEST_F(PromptsTest, SettingsThatCannotBeUsedAreWrongUsage) {
     EXPECT_THAT(result.err, HasSubstr(part));
     EXPECT_FALSE(std::filesystem::exists(Output() + "/run.json"));
   }
+  ExpectRefused(Extract({"--variants", "3", "--augment", "none"}),
+                "--variants 3: with --augment none they would all be the same");
+  ExpectRefused(RunProcess(Thresher(
+                    {"prompts", "--model", folder_.path() + "/nowhere", "--dataset", Dataset()})),
+                "--model: there is no folder " + folder_.path() + "/nowhere", 1);
   WriteFile(Dataset(), "{\"text\": \"a\"}\n");
   ExpectRefused(Extract({"--variants", "2"}), "--variants 2: only ARC tasks have variants");
   ExpectRefused(Extract({"--augment", "order"}), "--augment order: only ARC tasks can be changed");

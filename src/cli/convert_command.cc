@@ -30,6 +30,7 @@ Makes ARC tasks of a data set with one task a row: a list of pairs [input grid, 
 --column, the last pair being the test. Rows that are ARC tasks already ('train' and 'test') are
 taken over if they have no such column. One line is written for each task:
 {"task_id": .., "train": [{"input": .., "output": ..}, ..], "test": [..]}
+and, if the row has them, "code" and "source": programs that prompts may show.
 
 A row that cannot be used is set aside with its reason, and the rest goes on. `thresher extract`
 reads the same data sets without this step.
@@ -50,6 +51,15 @@ Result<ArcTask> ParseTask(const nlohmann::json& record, const std::string& colum
                     "a list of pairs [input grid, output grid] (--column names another field)");
 }
 
+// Adds the record's programs, which prompts may show, to the task's text.
+void AddPrograms(const nlohmann::json& record, std::string& task) {
+  for (const char* name : {"code", "source"}) {
+    const auto program = record.find(name);
+    if (program == record.end() || !program->is_string()) continue;
+    task.insert(task.size() - 1, fmt::format(",\"{}\":{}", name, program->dump()));
+  }
+}
+
 Result<RowResult> ConvertRow(const Record& record, int64_t row, const ConvertSettings& settings) {
   ASSIGN_OR_RETURN(const nlohmann::json json, ParseRow(record));
   ASSIGN_OR_RETURN(ArcTask task, ParseTask(json, settings.column));
@@ -61,6 +71,7 @@ Result<RowResult> ConvertRow(const Record& record, int64_t row, const ConvertSet
   ASSIGN_OR_RETURN(result.id, ReadRowId(json, settings.id_column));
   if (result.id.empty()) result.id = fmt::format("task_{:08}", row);
   result.text = ArcTaskJson(task);
+  AddPrograms(json, result.text);
   return result;
 }
 

@@ -120,6 +120,16 @@ std::string SummaryOf(const Progress& progress, int64_t elapsed_ms) {
   return text;
 }
 
+// What was not stored because of a default that a person may not know of; empty: nothing.
+std::string WhatWasCut(const Progress& progress, const SampleSettings& settings) {
+  if (progress.samples_truncated == 0) return "";
+  return fmt::format(
+      "{} of {} samples are longer than --max-tokens {} and were cut: what follows is not stored. "
+      "--overlong split stores all of it, a larger --max-tokens more",
+      FormatCount(progress.samples_truncated), FormatCount(progress.samples_committed),
+      settings.max_tokens);
+}
+
 // What is left to do when a worker's pipeline has ended: the manifest, and the exit status.
 Result<int> Conclude(Store& store, Clock& clock, const Run& run, Worker::Outcome outcome,
                      const ConcludeOptions& options, Reporter& reporter) {
@@ -294,6 +304,8 @@ Result<int> Extract(ExtractOptions options) {
     outcome = Work({options, inputs, run, compute, session, stop, progress, reporter, mirror});
     reporter.Finish();
     reporter.Say(SummaryOf(progress, clock.MonotonicMs() - begin_ms));
+    const std::string cut = WhatWasCut(progress, inputs.samples->reader().settings());
+    if (!cut.empty()) reporter.Say(cut);
   }
   if (!outcome.ok()) {
     mirror.Write("failed", reporter);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cli/data_access.h"
 #include "cli/version.h"
@@ -11,6 +12,16 @@
 #include "graph/hook_point.h"
 
 namespace thresher {
+namespace {
+
+// What a run's other readers find from any folder.
+std::string AbsoluteAddress(const std::string& address) {
+  if (address.find("://") != std::string::npos) return address;
+  return std::filesystem::absolute(address).lexically_normal().string();
+}
+
+}  // namespace
+
 Result<int64_t> ChooseMaxTokens(int64_t asked, int64_t max_positions) {
   if (asked == 0) return std::min(kDefaultMaxTokens, max_positions);
   if (asked <= max_positions) return asked;
@@ -48,7 +59,7 @@ Result<RunSpec> SpecOf(const ExtractOptions& options, const ExtractInputs& input
                        const std::string& compute) {
   RunSpec spec;
   const Model& model = *inputs.model;
-  spec.model = {.path = options.settings.model,
+  spec.model = {.path = AbsoluteAddress(options.settings.model),
                 .architecture = model.architecture,
                 .layer_count = model.layer_count,
                 .hidden_size = model.hidden_size,
@@ -56,7 +67,7 @@ Result<RunSpec> SpecOf(const ExtractOptions& options, const ExtractInputs& input
                 .weights_fingerprint = model.weights.Fingerprint()};
   ASSIGN_OR_RETURN(std::string dataset_fingerprint,
                    inputs.samples->FingerprintOfFirst(inputs.sample_count));
-  spec.dataset = {.path = inputs.samples->address(),
+  spec.dataset = {.path = AbsoluteAddress(inputs.samples->address()),
                   .fingerprint = std::move(dataset_fingerprint),
                   .sample_count = inputs.sample_count};
   spec.prompts = {.fingerprint = inputs.samples->reader().fingerprint(),

@@ -79,11 +79,16 @@ Result<std::string> ResolveOutput(const std::string& output) {
 
 void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
   settings.BeginGroup("Model");
-  settings.Add("--model", t.model,
-               "Folder with config.json and *.safetensors (Hugging Face layout)", {"MODEL_PATH"});
+  settings.Add(
+      "--model", t.model,
+      "Folder with config.json and *.safetensors (Hugging Face layout), or hf://owner/name",
+      {"MODEL_PATH"});
 
   settings.BeginGroup("Data");
-  settings.Add("--dataset", t.dataset, "JSONL file, one sample a line", {"DATASET_DIR"});
+  settings.Add("--dataset", t.dataset,
+               "JSONL, Parquet or plain text: a file, a folder, a pattern, a URL of a store, or "
+               "hf://datasets/owner/name",
+               {"DATASET_DIR"});
   settings.Add("--max-samples", t.max_samples, "Use only the first so many samples [all]");
   settings.AddFlag("--extend", t.extend,
                    "Add to the run what the data set has more than it had (at its end)");
@@ -148,7 +153,7 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
 Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings,
                                             const NeededSettings& needed) {
   if (needed.model) RETURN_IF_ERROR(CheckGiven("--model", settings.model, "the model's folder"));
-  if (needed.dataset) RETURN_IF_ERROR(CheckGiven("--dataset", settings.dataset, "a JSONL file"));
+  if (needed.dataset) RETURN_IF_ERROR(CheckGiven("--dataset", settings.dataset, "the data set"));
   if (needed.output) RETURN_IF_ERROR(CheckGiven("--output", settings.output, "the run's folder"));
   constexpr int64_t kMany = 1'000'000'000;
   RETURN_IF_ERROR(CheckRange("--max-tokens", settings.samples.max_tokens, 0, kMany));

@@ -1,9 +1,13 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/version.h"
+#include "settings/nearest_name.h"
 
 namespace thresher {
 
@@ -18,6 +22,39 @@ int ReportUsageError(const Status& status) {
 }
 
 namespace {
+
+std::vector<std::string> FlagsOf(const CLI::App& command) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  return flags;
+}
+
+// Names the nearest command or flag for each that does not exist.
+void PrintNearestNames(const CLI::App& app, const std::vector<std::string>& arguments) {
+  const auto print = [](const std::string& name, const std::vector<std::string>& known) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) return;
+    const std::string hint = DidYouMean(name, known);
+    if (hint.empty()) return;
+    std::fprintf(stderr, "thresher: there is no %s%s\n", name.c_str(), hint.c_str());
+  };
+  const CLI::App* command = &app;
+  for (const std::string& argument : arguments) {
+    if (argument.starts_with("--")) {
+      print(argument.substr(0, argument.find('=')), FlagsOf(*command));
+      continue;
+    }
+    const std::vector<const CLI::App*> commands = command->get_subcommands({});
+    if (argument.starts_with('-') || commands.empty()) continue;
+    std::vector<std::string> names;
+    for (const CLI::App* candidate : commands) names.push_back(candidate->get_name());
+    print(argument, names);
+    const auto chosen = std::find(names.begin(), names.end(), argument);
+    if (chosen == names.end()) return;
+    command = commands[static_cast<size_t>(chosen - names.begin())];
+  }
+}
 
 int Main(int argc, char** argv) {
   CLI::App app(
@@ -43,7 +80,9 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitComplete : kExitUsage;
+    if (app.exit(error) == 0) return kExitComplete;
+    PrintNearestNames(app, {argv + 1, argv + argc});
+    return kExitUsage;
   }
   return exit_status;
 }

@@ -19,7 +19,6 @@
 #include "cli/progress_line.h"
 #include "extract/planner.h"
 #include "forecast/forecast.h"
-#include "forecast/model_outline.h"
 #include "forecast/prices.h"
 #include "forecast/report.h"
 #include "forecast/survey.h"
@@ -39,7 +38,7 @@ constexpr const char* kExamples = R"(Examples:
 
 Takes the settings of thresher extract and says what that would do, take and cost. Stores nothing.
 Of large data sets some thousand samples are read; sums then have an error bar. Prices are list
-prices with dates: copy deploy/prices.toml, edit it, and give it with --prices.)";
+prices with dates: print them with --show-prices, edit them, and give them with --prices.)";
 
 // What this command takes beside the settings.
 struct PlanFlags {
@@ -49,6 +48,7 @@ struct PlanFlags {
   int64_t workers = 0;  // 0: --num-workers, or 1
   std::vector<std::string> machines;
   std::string prices;
+  bool show_prices = false;
   int64_t assume_samples = 0;  // 0: there is a data set
   int64_t assume_tokens = 0;
 };
@@ -72,6 +72,9 @@ Status CheckFlags(const PlanFlags& flags, const ExtractSettings& settings) {
   RETURN_IF_ERROR(check("--assume-samples", flags.assume_samples, 0, kMostAssumedSamples));
   RETURN_IF_ERROR(check("--assume-tokens", flags.assume_tokens, 0, kMostAssumedTokens));
   if (flags.trial && flags.no_trial) return InvalidArgument("--trial and --no-trial: give one");
+  if (settings.model.empty()) {
+    return InvalidArgument("--model is missing: give the model's folder, or hf://owner/name");
+  }
   const bool assumes = flags.assume_samples > 0;
   if (assumes != (flags.assume_tokens > 0)) {
     return InvalidArgument("--assume-samples and --assume-tokens: give both, from 1");
@@ -252,6 +255,7 @@ Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
   inputs.survey = std::move(work.survey);
   inputs.unit_count = work.unit_count;
   inputs.token_selection = context.settings.tokens;
+  inputs.variants = std::max<int64_t>(1, context.settings.variants);
   ASSIGN_OR_RETURN(TrialOutcome trial,
                    TryModel(flags, options, model_folder, inputs.hooks, work.trial_sequences));
   inputs.trial = std::move(trial.speed);
@@ -265,6 +269,10 @@ Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
 }
 
 Result<int> RunPlan(const PlanFlags& flags, const ExtractOptions& options) {
+  if (flags.show_prices) {
+    std::fputs(std::string(BuiltInPrices()).c_str(), stdout);
+    return static_cast<int>(kExitComplete);
+  }
   const Status usage = CheckFlags(flags, options.settings);
   if (!usage.ok()) return ReportUsageError(usage);
   return MakePlan(flags, options);
@@ -285,10 +293,11 @@ void AddPlanCommand(CLI::App& app, int& exit_status) {
   command->add_option("--machine", flags->machines,
                       "A machine of the price list; may be given again [all]");
   command->add_option("--prices", flags->prices, "A price list like deploy/prices.toml [built in]");
+  command->add_flag("--show-prices", flags->show_prices, "Print the built-in price list");
   command->add_option("--assume-samples", flags->assume_samples,
                       "Plan without a data set: so many samples ...");
   command->add_option("--assume-tokens", flags->assume_tokens, "... of so many tokens each");
-  OnExtractSettings(*command, exit_status, {.dataset = false, .output = false},
+  OnExtractSettings(*command, exit_status, {.model = false, .dataset = false, .output = false},
                     [flags](const ExtractOptions& options) { return RunPlan(*flags, options); });
 }
 

@@ -28,8 +28,9 @@ constexpr const char* kExamples = R"(Examples:
   thresher prompts --list
   thresher prompts --show output-from-examples > my_prompt.jinja
 
-Takes the settings of thresher extract and shows what it makes of them; reads no weights. Behind a
-token whose row is stored stands a '*'; without any '*', all are.
+Takes the settings of thresher extract and shows what it makes of them; reads no weights. Each token
+is its id and, in quotes, the part of the text that it stands for; a '*' marks those whose rows are
+stored, unless all are.
 
 Exit status: 0 all shown can be used, 1 error, 2 wrong usage, 3 one of them cannot be used.)";
 
@@ -76,6 +77,10 @@ Result<ModelLimits> ReadModelLimits(const std::string& model_directory) {
 
 Result<SampleSet> OpenSamples(const ExtractOptions& options) {
   ASSIGN_OR_RETURN(const std::string model_folder, LocalModel(options));
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(model_folder, ignored)) {
+    return NotFound("--model: there is no folder " + model_folder);
+  }
   ASSIGN_OR_RETURN(const ModelLimits limits, ReadModelLimits(model_folder));
   SampleReaderOptions reader_options;
   reader_options.settings = options.settings.samples;
@@ -87,10 +92,11 @@ Result<SampleSet> OpenSamples(const ExtractOptions& options) {
                          DatasetOptionsOf(options));
 }
 
-// Which samples to show: the first, and how many.
+// Which samples to show.
 struct SampleSpan {
   int64_t first = 0;
   int64_t count = 0;
+  int64_t step = 1;
 };
 
 Result<SampleSpan> ChooseSamples(const PromptsFlags& flags, const SampleSet& samples) {
@@ -113,12 +119,14 @@ Result<SampleSpan> ChooseSamples(const PromptsFlags& flags, const SampleSet& sam
     RETURN_IF_ERROR(check("--variant", variant, variants, "variants of a record"));
     span.first = index * variants + variant;
   }
-  const bool is_one = flags.sample || flags.index || flags.variant;
-  const int64_t count = flags.count.value_or(is_one ? 1 : kFirstFew);
+  // Without a place: records, not variants of the first one.
+  const bool has_place = flags.sample || flags.index || flags.variant;
+  if (!has_place) span.step = variants;
+  const int64_t count = flags.count.value_or(has_place ? 1 : kFirstFew);
   if (count < 1) {
     return InvalidArgument(fmt::format("--count: expected a number from 1, found {}", count));
   }
-  span.count = std::min(count, samples.sample_count() - span.first);
+  span.count = std::min(count, (samples.sample_count() - span.first) / span.step);
   return span;
 }
 
@@ -150,26 +158,49 @@ std::string JsonOf(int64_t sample, const SampleSet::Inspection& inspection) {
   return line.dump();
 }
 
-// Token ids, twelve a line, a line break after each sequence; a '*' behind those that are stored.
-std::string TokenLines(const Sample& sample) {
-  constexpr int kTokensOfLine = 12;
+// The part of the text that a token stands for, in quotes; nothing if it is not known.
+std::string Piece(const InspectedSample& inspected, size_t token) {
+  if (!inspected.text || token >= inspected.places.size()) return "";
+  const ByteRange& place = inspected.places[token];
+  const auto begin = static_cast<size_t>(place.begin);
+  // Of a character that several tokens share, a part.
+  return Json(inspected.text->substr(begin, static_cast<size_t>(place.end) - begin))
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// Tokens as "785*\" the\"", the star behind those whose rows are stored unless all are. Each
+// sequence begins on a line of its own.
+std::string TokenLines(const InspectedSample& inspected) {
+  constexpr size_t kWidth = 100;
+  const Sample& sample = inspected.sample;
+  const std::vector<int64_t>& offsets = sample.sequence_offsets;
   std::string text;
   size_t next_stored = 0;
-  size_t sequence = 1;
-  int on_line = 0;
-  for (size_t i = 0; i < sample.token_ids.size(); ++i) {
-    const bool is_marked = sample.stored_tokens && next_stored < sample.stored_tokens->size() &&
-                           (*sample.stored_tokens)[next_stored] == static_cast<int32_t>(i);
-    if (is_marked) ++next_stored;
-    text += fmt::format(" {}{}", sample.token_ids[i], is_marked ? "*" : "");
-    const bool ends_sequence = static_cast<int64_t>(i) + 1 == sample.sequence_offsets[sequence];
-    if (ends_sequence || ++on_line == kTokensOfLine) {
-      text += '\n';
-      on_line = 0;
+  for (size_t sequence = 0; sequence + 1 < offsets.size(); ++sequence) {
+    if (offsets.size() > 2) text += fmt::format("sequence {}:\n", sequence);
+    std::string line;
+    for (auto i = static_cast<size_t>(offsets[sequence]);
+         i < static_cast<size_t>(offsets[sequence + 1]); ++i) {
+      const bool is_marked = sample.stored_tokens && next_stored < sample.stored_tokens->size() &&
+                             (*sample.stored_tokens)[next_stored] == static_cast<int32_t>(i);
+      if (is_marked) ++next_stored;
+      const std::string token =
+          fmt::format(" {}{}{}", sample.token_ids[i], is_marked ? "*" : "", Piece(inspected, i));
+      if (!line.empty() && line.size() + token.size() > kWidth) {
+        text += line + "\n";
+        line.clear();
+      }
+      line += token;
     }
-    if (ends_sequence) ++sequence;
+    text += line + "\n";
   }
   return text;
+}
+
+std::string StoredPart(const Sample& sample) {
+  if (!sample.stored_tokens) return "all stored";
+  if (sample.stored_tokens->empty()) return "none stored";
+  return fmt::format("{} stored (marked *)", sample.stored_tokens->size());
 }
 
 std::string TextOf(int64_t sample, const SampleSet::Inspection& inspection) {
@@ -181,13 +212,12 @@ std::string TextOf(int64_t sample, const SampleSet::Inspection& inspection) {
   const InspectedSample& inspected = *inspection.outcome;
   const Sample& made = inspected.sample;
   const size_t sequences = made.sequence_offsets.size() - 1;
-  text += fmt::format("{}\n{} tokens in {} sequence{}, {} stored{}\n",
+  text += fmt::format("{}\n{} tokens in {} sequence{}, {}{}\n",
                       made.key.empty() ? "" : ", key " + made.key, made.token_ids.size(), sequences,
-                      sequences == 1 ? "" : "s",
-                      made.stored_tokens ? made.stored_tokens->size() : made.token_ids.size(),
+                      sequences == 1 ? "" : "s", StoredPart(made),
                       made.truncated ? "; cut at --max-tokens" : "");
   if (inspected.text) text += "--- text\n" + TextSeen(inspected) + "\n";
-  return text + "--- token ids\n" + TokenLines(made);
+  return text + "--- tokens\n" + TokenLines(inspected);
 }
 
 std::string PromptList() {
@@ -209,7 +239,8 @@ Result<int> ShowSamples(const PromptsFlags& flags, const ExtractOptions& options
   ASSIGN_OR_RETURN(const SampleSet samples, OpenSamples(options));
   ASSIGN_OR_RETURN(const SampleSpan span, ChooseSamples(flags, samples));
   int exit_status = kExitComplete;
-  for (int64_t sample = span.first; sample < span.first + span.count; ++sample) {
+  for (int64_t i = 0; i < span.count; ++i) {
+    const int64_t sample = span.first + i * span.step;
     ASSIGN_OR_RETURN(const SampleSet::Inspection inspection, samples.Inspect(sample));
     if (!inspection.outcome.ok()) exit_status = kExitExceptions;
     const std::string text =
@@ -225,8 +256,12 @@ Result<int> Prompts(const PromptsFlags& flags, const ExtractOptions& options) {
     return static_cast<int>(kExitComplete);
   }
   if (!flags.show.empty()) {
-    Result<std::string_view> text = BuiltInPromptText(flags.show);
-    if (!text.ok()) return text.status();
+    const Result<std::string_view> text = BuiltInPromptText(flags.show);
+    if (!text.ok()) {
+      return InvalidArgument(
+          fmt::format("--show: there is no built-in prompt {}; thresher prompts --list names them",
+                      Quoted(flags.show)));
+    }
     std::fwrite(text->data(), 1, text->size(), stdout);
     return static_cast<int>(kExitComplete);
   }
@@ -244,7 +279,8 @@ void AddPromptsCommand(CLI::App& app, int& exit_status) {
   command->add_option("--index", flags->index, "Show a sample of this record, counted from 0");
   command->add_option("--variant", flags->variant, "Which of its variants, counted from 0 [0]");
   command->add_option("--count", flags->count,
-                      "How many samples from there on [1; 3 if none was named]");
+                      "How many samples from there on [1]; if none was named: of how many records "
+                      "the first variant [3]");
   command->add_flag("--list", flags->list, "List the built-in prompts");
   command->add_option("--show", flags->show, "Print the template of a built-in prompt");
   OnExtractSettings(*command, exit_status, {.model = false, .dataset = false, .output = false},

@@ -88,6 +88,7 @@ void Reporter::PrintJson() {
       {"unit_count", options_.unit_count},
       {"units_committed", progress_.units_committed.load()},
       {"samples_committed", progress_.samples_committed.load()},
+      {"samples_truncated", progress_.samples_truncated.load()},
       {"tokens_computed", progress_.tokens_computed.load()},
       {"rows_computed", progress_.rows_computed.load()},
       {"tokens_committed", progress_.tokens_committed.load()},

@@ -95,8 +95,9 @@ Status OpenedFiles::OpenParquet(const DataFile& file, OpenedFile& opened) const 
     for (const ParquetFile::Column& column : parquet.columns()) {
       found.push_back(fmt::format("{} ({})", column.name, column.type));
     }
-    return InvalidArgument(fmt::format("{}: has no column {}; its columns are {}", file.address,
-                                       fmt::join(wanted, " or "), fmt::join(found, ", ")));
+    return InvalidArgument(
+        fmt::format("{}: has no column {}; its columns are {} (--column names the one to read)",
+                    file.address, fmt::join(wanted, " or "), fmt::join(found, ", ")));
   }
   opened.parquet = std::make_shared<const ParquetFile>(std::move(parquet));
   return OkStatus();

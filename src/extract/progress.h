@@ -20,7 +20,8 @@ struct Progress {
   std::atomic<int64_t> units_handed_over{0};
   std::atomic<int64_t> samples_committed{0};
   std::atomic<int64_t> samples_rejected{0};
-  std::atomic<int64_t> tokens_committed{0};  // whose rows are stored
+  std::atomic<int64_t> samples_truncated{0};  // of those committed
+  std::atomic<int64_t> tokens_committed{0};   // whose rows are stored
   std::atomic<int64_t> bytes_committed{0};
   std::atomic<int64_t> tokens_computed{0};  // that the engine read
   std::atomic<int64_t> rows_computed{0};    // of those, the tokens whose rows it wrote

@@ -40,6 +40,7 @@ void Uploader::CountCommit(const Commit& commit) {
   ++p_.progress.run_units_finished;
   p_.progress.samples_committed += commit.sample_count;
   p_.progress.samples_rejected += static_cast<int64_t>(commit.rejected.size());
+  p_.progress.samples_truncated += commit.truncated_count;
   p_.progress.tokens_committed += commit.token_count;
   p_.progress.bytes_committed += commit.bytes;
   p_.progress.last_sample_committed = commit.first_sample + commit.sample_count - 1;

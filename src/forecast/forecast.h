@@ -9,10 +9,10 @@
 
 #include "base/result.h"
 #include "extract/shard_builder.h"
-#include "forecast/model_outline.h"
 #include "forecast/prices.h"
 #include "forecast/survey.h"
 #include "graph/hook_point.h"
+#include "model/model.h"
 
 namespace thresher {
 
@@ -32,6 +32,7 @@ struct ForecastInputs {
   UnitSize unit_size = {};
   Survey survey = {};  // its windows are those of WindowsOf
   std::string token_selection = "all";
+  int64_t variants = 1;  // samples of each record
   std::optional<int64_t> unit_count =
       std::nullopt;  // as planned; nothing: worked out from the bytes
   int64_t workers = 1;

@@ -139,7 +139,12 @@ class TextReport {
   }
 
   void Problems() {
-    if (survey_.truncated.value > 0) Line("cut", Count(survey_.truncated) + " samples");
+    if (survey_.truncated.value > 0) {
+      Line("cut",
+           fmt::format("{} samples: what is behind token {} is not stored; --overlong split stores "
+                       "all of it, a larger --max-tokens more",
+                       Count(survey_.truncated), FormatCount(context_.settings.max_tokens)));
+    }
     if (survey_.split.value > 0) Line("split", Count(survey_.split) + " samples");
     if (!context_.dataset.empty()) {
       std::string rejected = Count(survey_.rejected);
@@ -226,6 +231,8 @@ class TextReport {
     Line("machines", fmt::format("{}; estimates: peak x assumed efficiency, or the upload if "
                                  "that is slower",
                                  workers));
+    Line("",
+         "to compare: this version computes on CPUs only, engines for accelerators are to come");
     Line("", fmt::format("{:<14} {:>8} {:>5} {:>14} {:<8} {:>11} {:>11}  {}", "", "TFLOP/s", "eff.",
                          "time", "bound by", inputs_.prices.currency, "pre-empt.", "as of"));
     for (const MachineForecast& machine : forecast_.machines) {

@@ -16,12 +16,14 @@ namespace {
 
 constexpr int64_t kEvery = 8;
 constexpr double kFraction = 0.1;
+constexpr int64_t kOneSampleOf = 10;
 
 // A run that would be smaller.
 struct Change {
   std::vector<HookPoint> hooks;
   double rows = 0;
   DType dtype = DType::kBf16;
+  double part_of_samples = 1;
 };
 
 // The size of changed runs.
@@ -41,7 +43,8 @@ class Sizes {
     const double of_sequences =
         inputs_.survey.bytes.value -
         inputs_.survey.rows.value * static_cast<double>(inputs_.unit_size.bytes_per_row);
-    const double bytes = change.rows * static_cast<double>(size.bytes_per_row) + of_sequences;
+    const double bytes = change.part_of_samples *
+                         (change.rows * static_cast<double>(size.bytes_per_row) + of_sequences);
     const double units = std::ceil(bytes / static_cast<double>(size.shard_bytes));
     return bytes + units * static_cast<double>(size.bytes_per_shard);
   }
@@ -157,6 +160,18 @@ Result<std::vector<Suggestion>> MakeSuggestions(const ForecastInputs& inputs) {
     RETURN_IF_ERROR(suggest("a tenth of the tokens, drawn by chance", flags, change));
     together.rows = change.rows;
     flags_together.push_back(std::move(flags));
+  }
+  if (inputs.variants > 1) {
+    Change change = sizes.Unchanged();
+    change.part_of_samples = 1.0 / static_cast<double>(inputs.variants);
+    RETURN_IF_ERROR(suggest("each task once, as it is", "--variants 1", change));
+  }
+  if (const int64_t fewer = inputs.survey.sample_count / kOneSampleOf; fewer > 0) {
+    Change change = sizes.Unchanged();
+    change.part_of_samples =
+        static_cast<double>(fewer) / static_cast<double>(inputs.survey.sample_count);
+    RETURN_IF_ERROR(
+        suggest("the first tenth of the samples", fmt::format("--max-samples {}", fewer), change));
   }
   if (CanBeOneByte(inputs)) {
     Change change = sizes.Unchanged();

@@ -9,8 +9,8 @@
 namespace thresher {
 
 // Changes of the settings that make a run smaller, each with what would then be stored: fewer
-// layers, fewer hook points, fewer tokens, a smaller dtype, and several of these together. Only
-// what these settings do not have already.
+// layers, fewer hook points, fewer tokens, fewer samples, a smaller dtype, and several of these
+// together. Only what these settings do not have already.
 Result<std::vector<Suggestion>> MakeSuggestions(const ForecastInputs& inputs);
 
 }  // namespace thresher

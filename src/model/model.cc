@@ -14,28 +14,20 @@
 namespace thresher {
 namespace {
 
-struct ParsedConfig {
-  const Architecture* architecture;
-  ModelConfig config;
-};
-
-Result<ParsedConfig> ParseConfig(std::string_view text) {
+Result<ModelOutline> ParseOutline(std::string_view text) {
   ASSIGN_OR_RETURN(const nlohmann::json fields, ParseJson(text));
   if (!fields.is_object()) {
     return InvalidArgument(fmt::format("expected a JSON object, found {}", DescribeJson(&fields)));
   }
   ASSIGN_OR_RETURN(const Architecture* architecture, FindArchitecture(fields));
-  ASSIGN_OR_RETURN(ModelConfig config, architecture->read_config(fields));
-  return ParsedConfig{architecture, std::move(config)};
-}
-
-Result<ParsedConfig> ReadConfigFile(const std::string& path) {
-  ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
-                              file.bytes().size());
-  Result<ParsedConfig> parsed = ParseConfig(text);
-  if (!parsed.ok()) return parsed.status().WithContext(path);
-  return parsed;
+  ASSIGN_OR_RETURN(const ModelConfig config, architecture->read_config(fields));
+  return ModelOutline{.architecture = architecture->name,
+                      .layer_count = config.layer_count,
+                      .hidden_size = config.hidden_size,
+                      .vocabulary_size = config.vocabulary_size,
+                      .max_positions = config.max_positions,
+                      .config_fingerprint = config.Fingerprint(architecture->name),
+                      .graph = architecture->build_graph(config)};
 }
 
 // The first parameter that the weights do not have as the graph needs it, and how many more.
@@ -54,24 +46,20 @@ Status CheckParameters(const Graph& graph, const Weights& weights) {
 
 }  // namespace
 
-Result<Model> LoadModel(const std::string& directory) {
+Result<ModelOutline> ReadModelOutline(const std::string& directory) {
   const std::string path = (std::filesystem::path(directory) / "config.json").string();
-  ASSIGN_OR_RETURN(const ParsedConfig parsed, ReadConfigFile(path));
+  ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+  Result<ModelOutline> outline =
+      ParseOutline({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  if (!outline.ok()) return outline.status().WithContext(path);
+  return outline;
+}
+
+Result<Model> LoadModel(const std::string& directory) {
+  ASSIGN_OR_RETURN(ModelOutline outline, ReadModelOutline(directory));
   ASSIGN_OR_RETURN(Weights weights, Weights::Open(directory));
-  const ModelConfig& config = parsed.config;
-  Graph graph = parsed.architecture->build_graph(config);
-  RETURN_IF_ERROR(CheckParameters(graph, weights));
-  return Model{
-      .directory = directory,
-      .architecture = parsed.architecture->name,
-      .layer_count = config.layer_count,
-      .hidden_size = config.hidden_size,
-      .vocabulary_size = config.vocabulary_size,
-      .max_positions = config.max_positions,
-      .config_fingerprint = config.Fingerprint(parsed.architecture->name),
-      .graph = std::move(graph),
-      .weights = std::move(weights),
-  };
+  RETURN_IF_ERROR(CheckParameters(outline.graph, weights));
+  return Model{std::move(outline), directory, std::move(weights)};
 }
 
 }  // namespace thresher

@@ -10,9 +10,8 @@
 
 namespace thresher {
 
-// A model as a folder in Hugging Face layout describes it: config.json and safetensors files.
-struct Model {
-  std::string directory;
+// What config.json alone says of a model: enough to plan with, without any weights.
+struct ModelOutline {
   std::string architecture;  // "Qwen2ForCausalLM"
   int64_t layer_count = 0;
   int64_t hidden_size = 0;
@@ -20,6 +19,14 @@ struct Model {
   int64_t max_positions = 0;       // max_position_embeddings of config.json
   std::string config_fingerprint;  // "xxh3-128:...": of the settings that change the computation
   Graph graph;                     // every hook point of the architecture is set
+};
+
+// Errors name file and field, as those of LoadModel.
+Result<ModelOutline> ReadModelOutline(const std::string& directory);
+
+// A model as a folder in Hugging Face layout describes it: config.json and safetensors files.
+struct Model : ModelOutline {
+  std::string directory;
   Weights weights;
 };
 

@@ -72,16 +72,6 @@ class ContextWriter {
   const bool with_grids_;
 };
 
-// What is missing in the record and may be why a template cannot be rendered.
-std::string DescribeMissing(const ArcContent& content) {
-  std::string missing;
-  if (!content.code) missing += "; " + content.why_no_code;
-  if (!content.task.test.front().output) {
-    missing += "; the record has no output of its first test pair";
-  }
-  return missing;
-}
-
 }  // namespace
 
 Result<ArcPrompter> ArcPrompter::Create(const SampleSettings& settings) {
@@ -97,8 +87,8 @@ Result<ArcPrompter> ArcPrompter::Create(const SampleSettings& settings) {
   prompter.encoder_ = *std::move(encoder);
   ASSIGN_OR_RETURN(prompter.augmentation_, ParseAugmentSetting(settings.augment));
   const AugmentationOptions& augmentation = prompter.augmentation_;
-  if (PromptUses(text, "code") &&
-      (augmentation.flip || augmentation.rotate || augmentation.colors)) {
+  prompter.uses_code_ = PromptUses(text, "code");
+  if (prompter.uses_code_ && (augmentation.flip || augmentation.rotate || augmentation.colors)) {
     return InvalidArgument(
         fmt::format("--augment {}: flip, rotate and colors change the grids and not the program "
                     "that prompt {} shows; use order, swap or none",
@@ -112,6 +102,15 @@ Result<ArcPrompter> ArcPrompter::Create(const SampleSettings& settings) {
   fingerprinter.AddField(text);
   prompter.fingerprint_ = fingerprinter.Finish();
   return prompter;
+}
+
+std::string ArcPrompter::DescribeMissing(const ArcContent& content) const {
+  std::string missing;
+  if (uses_code_ && !content.code) missing += "; " + content.why_no_code;
+  if (!content.task.test.front().output) {
+    missing += "; the record has no output of its first test pair";
+  }
+  return missing;
 }
 
 Result<ArcPrompter::Prompt> ArcPrompter::Make(const Request& request) const {

@@ -42,11 +42,15 @@ class ArcPrompter {
  private:
   explicit ArcPrompter(PromptTemplate prompt) : template_(std::move(prompt)) {}
 
+  // What is missing in the record and may be why the template cannot be rendered.
+  std::string DescribeMissing(const ArcContent& content) const;
+
   PromptTemplate template_;
   std::unique_ptr<GridEncoder> encoder_;
   AugmentationOptions augmentation_;
   uint64_t seed_ = 0;
   std::string prompt_name_;
+  bool uses_code_ = false;
   bool uses_grids_ = false;
   bool uses_candidates_ = false;
   std::string fingerprint_;

@@ -194,10 +194,12 @@ TEST(ArcPrompterTest, WhatTheRecordDoesNotHave) {
     EXPECT_THAT(Made(Settings(name), content).text,
                 HasSubstr("; the record has no output of its first test pair"));
   }
-  EXPECT_EQ(Made(TemplateSettings("{{ test[0].input }}"), content).text,
-            "--prompt-end answer: the answer to prompt 'my.jinja' is not known: the template says "
-            "no answer: give it after a line that is exactly {# answer #}; no program here; the "
-            "record has no output of its first test pair");
+  EXPECT_EQ(
+      Made(TemplateSettings("{{ test[0].input }}"), content).text,
+      "--prompt-end answer: the answer to prompt 'my.jinja' is not known: the template says "
+      "no answer: give it after a line that is exactly {# answer #}; the record has no output "
+      "of its first test pair")
+      << "no word of the program: the template does not show one";
 }
 
 TEST(ArcPrompterTest, WrongSettings) {

@@ -212,7 +212,7 @@ Result<std::vector<ByteRange>> SampleReader::SelectedRanges(const PromptText& pr
   if (selection_.kind != TokenSelection::Kind::kAfter) return prompt.assistant_turns;
   const size_t found = prompt.text.rfind(selection_.marker);
   if (found == std::string::npos) {
-    return InvalidArgument(fmt::format("--tokens after: the marker is not in the prompt: {}",
+    return InvalidArgument(fmt::format("--tokens after: the prompt does not have the marker {}",
                                        Quoted(selection_.marker)));
   }
   return std::vector<ByteRange>{{.begin = static_cast<int64_t>(found + selection_.marker.size()),
@@ -277,9 +277,9 @@ Result<InspectedSample> SampleReader::MakeSample(TokenList tokens,
        .bos_id = tokenizer_ ? tokenizer_->bos_token_id() : std::nullopt,
        .special_ids = &special_ids_});
   if (selection_.IsByText() && sample.stored_tokens && sample.stored_tokens->empty()) {
-    return InvalidArgument(
-        fmt::format("--tokens {}: no token is selected{}", settings.tokens,
-                    sample.truncated ? "; the prompt was cut before (--max-tokens)" : ""));
+    return InvalidArgument(fmt::format(
+        "--tokens {}: no token is selected{}", settings.tokens,
+        sample.truncated ? "; the prompt was cut before: a larger --max-tokens may help" : ""));
   }
   sample.token_ids = std::move(split.token_ids);
   sample.sequence_offsets = std::move(split.sequence_offsets);

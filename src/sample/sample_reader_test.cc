@@ -375,13 +375,14 @@ TEST(SampleReaderTest, StoredTokensOfAConversation) {
   EXPECT_EQ(StoredText(options, record), "R\nassistant\nSo");
   options.settings.tokens = "after:nowhere";
   EXPECT_EQ(StoredText(options, record),
-            "d: --tokens after: the marker is not in the prompt: 'nowhere'");
+            "d: --tokens after: the prompt does not have the marker 'nowhere'");
   options.settings.tokens = "after:So";
   EXPECT_EQ(StoredText(options, record), "d: --tokens after:So: no token is selected");
   options.settings.tokens = "after:R";
   options.settings.max_tokens = 5;
   EXPECT_EQ(StoredText(options, record),
-            "d: --tokens after:R: no token is selected; the prompt was cut before (--max-tokens)");
+            "d: --tokens after:R: no token is selected; the prompt was cut before: a larger "
+            "--max-tokens may help");
 }
 
 TEST(SampleReaderTest, StoredTokensOfOtherRecords) {

@@ -100,7 +100,12 @@ TEST_F(SampleSetTest, VariantsOfArcTasks) {
   EXPECT_EQ(Resolved(arc, With(0, "order,flip")), "8 flip,order");
   EXPECT_EQ(Resolved(arc, With(1, "")), "1 none");
   EXPECT_EQ(Resolved(arc, With(3, "")), "3 flip,rotate,colors,order");
-  EXPECT_EQ(Resolved(arc, With(3, "none")), "3 none");
+  EXPECT_EQ(Resolved(arc, With(3, "none")),
+            "--variants 3: with --augment none they would all be the same; expected 1, or another "
+            "--augment");
+  SampleReaderOptions candidates = With(3, "none");
+  candidates.settings.prompt = "select-output";
+  EXPECT_EQ(Resolved(arc, candidates), "3 none") << "their wrong candidates differ";
   EXPECT_EQ(Resolved(arc, With(1, "swap")), "1 swap");
   SampleReaderOptions code = Unset();
   code.settings.prompt = "code-from-examples";

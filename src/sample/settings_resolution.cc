@@ -41,6 +41,18 @@ Status CheckNotArc(const SampleSettings& settings) {
                   settings.augment));
 }
 
+// Variants that nothing tells apart would be the same sample again and again.
+Status CheckVariantsDiffer(const SampleSettings& settings, std::string_view text) {
+  if (settings.variants <= 1 || settings.augment != kNoChange) return OkStatus();
+  if (PromptUses(text, "candidates") || PromptUses(text, "right") || PromptUses(text, "variant")) {
+    return OkStatus();
+  }
+  return InvalidArgument(
+      fmt::format("--variants {}: with --augment none they would all be the same; expected 1, or "
+                  "another --augment",
+                  settings.variants));
+}
+
 // The text of the template that the settings name.
 Result<std::string_view> TemplateText(const SampleSettings& settings) {
   if (!settings.prompt_template.empty()) return std::string_view(settings.prompt_template);
@@ -78,6 +90,7 @@ Result<SampleSettings> ResolveSettings(const Dataset& dataset, const SampleSetti
   if (resolved.augment.empty()) {
     resolved.augment = PromptUses(text, "code") ? "order" : "flip,rotate,colors,order";
   }
+  RETURN_IF_ERROR(CheckVariantsDiffer(resolved, text));
   return resolved;
 }
 

@@ -18,6 +18,7 @@ inline constexpr int64_t kDefaultArcVariants = 8;
 //   ARC tasks      8 variants with flip, rotate, colors and order; with only order if the prompt
 //                  shows a program, which would not fit changed grids. One variant, or augment
 //                  "none", is the task as it is: each implies the other unless both are given.
+//                  Several variants that would all be the same are kInvalidArgument.
 //   anything else  1 variant, none; other values are kInvalidArgument.
 //
 // Settings that mean the same come out equal: `augment` and `grid_encoder` in one form. Resolved

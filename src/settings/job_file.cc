@@ -95,6 +95,7 @@ class Walk {
  private:
   struct Found {
     toml::source_position position;
+    std::string key;  // as the file spells it
     JobValue value;
   };
 
@@ -124,11 +125,11 @@ class Walk {
   Status Key(const toml::key& key, const toml::node& node) {
     const JobKey* known = Find(key.str());
     if (known == nullptr) return Unknown(key, node);
-    if (const auto earlier = found_.find(known->name); earlier != found_.end()) {
-      return At(key.source(), fmt::format("'{}' is given a second time; the first is in line {}",
-                                          key.str(), earlier->second.position.line));
+    if (const auto found = found_.find(known->name); found != found_.end()) {
+      return GivenTwice(key, found->second);
     }
     Found found{key.source().begin,
+                std::string(key.str()),
                 {known->name, {}, fmt::format("{}:{}", path_, key.source().begin.line)}};
     if (const toml::array* array = node.as_array(); array != nullptr && known->is_list) {
       RETURN_IF_ERROR(Items(key, *array, found.value.values));
@@ -142,6 +143,15 @@ class Walk {
     }
     found_.emplace(known->name, std::move(found));
     return OkStatus();
+  }
+
+  // The walk goes through a table by name, not by line: the later one is the second.
+  Status GivenTwice(const toml::key& key, const Found& found) const {
+    const toml::source_position here = key.source().begin;
+    const auto [first, second] = std::minmax(here, found.position);
+    return InvalidArgument(fmt::format(
+        "{}:{}:{}: '{}' is given a second time; the first is in line {}", path_, second.line,
+        second.column, second == here ? key.str() : found.key, first.line));
   }
 
   Status Items(const toml::key& key, const toml::array& array,

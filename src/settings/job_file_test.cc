@@ -99,6 +99,9 @@ TEST(JobFileTest, KeysOccurOnce) {
   EXPECT_EQ(ErrorOf("shard-bytes = 1\nshard_bytes = 2"),
             "job.toml:2:1: 'shard_bytes' is given a second time; the first is in line 1");
   EXPECT_THAT(ErrorOf("threads = 1\n[run]\nthreads = 2"), HasSubstr("a second time"));
+  EXPECT_EQ(ErrorOf("shard_bytes = 1\nshard-bytes = 2"),
+            "job.toml:2:1: 'shard-bytes' is given a second time; the first is in line 1")
+      << "whatever their order by name";
   EXPECT_THAT(ErrorOf("model = \"a\"\n[model]\nquiet = true"), StartsWith("job.toml:2:"));
 }
 
