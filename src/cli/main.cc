@@ -48,6 +48,7 @@ void PrintNearestNames(const CLI::App& app, const std::vector<std::string>& argu
     const std::vector<const CLI::App*> commands = command->get_subcommands({});
     if (argument.starts_with('-') || commands.empty()) continue;
     std::vector<std::string> names;
+    names.reserve(commands.size());
     for (const CLI::App* candidate : commands) names.push_back(candidate->get_name());
     print(argument, names);
     const auto chosen = std::find(names.begin(), names.end(), argument);
