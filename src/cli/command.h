@@ -28,6 +28,7 @@ void AddCleanCommand(CLI::App& app, int& exit_status);
 void AddConvertCommand(CLI::App& app, int& exit_status);
 void AddStreamsCommand(CLI::App& app, int& exit_status);
 void AddPromptsCommand(CLI::App& app, int& exit_status);
+void AddBenchCommand(CLI::App& app, int& exit_status);
 void AddConfigCommand(CLI::App& app, int& exit_status);
 
 // Prints "thresher: MESSAGE" on the standard error stream; the exit status for the code.

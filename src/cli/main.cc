@@ -77,6 +77,7 @@ int Main(int argc, char** argv) {
   AddConvertCommand(app, exit_status);
   AddStreamsCommand(app, exit_status);
   AddPromptsCommand(app, exit_status);
+  AddBenchCommand(app, exit_status);
   AddConfigCommand(app, exit_status);
   try {
     app.parse(argc, argv);

@@ -35,19 +35,6 @@ std::vector<TrialBatch> MakeBatches(std::span<const std::vector<int32_t>> sequen
   return batches;
 }
 
-double FlopsOf(const Graph& pruned, const std::vector<int64_t>& offsets) {
-  double flops = pruned.CountFlops().per_token * static_cast<double>(offsets.back());
-  for (const Node& node : pruned.nodes()) {
-    const auto* attention = std::get_if<Attention>(&node.operation);
-    if (!attention) continue;
-    for (size_t s = 1; s < offsets.size(); ++s) {
-      flops += 4.0 * static_cast<double>(attention->heads * attention->head_dim) *
-               QueryKeyPairs(offsets[s] - offsets[s - 1], attention->window);
-    }
-  }
-  return flops;
-}
-
 // Memory for the rows of the largest batch.
 class TrialOutputs {
  public:
@@ -70,6 +57,19 @@ class TrialOutputs {
 
 }  // namespace
 
+double BatchFlops(const Graph& pruned, std::span<const int64_t> offsets) {
+  double flops = pruned.CountFlops().per_token * static_cast<double>(offsets.back());
+  for (const Node& node : pruned.nodes()) {
+    const auto* attention = std::get_if<Attention>(&node.operation);
+    if (!attention) continue;
+    for (size_t s = 1; s < offsets.size(); ++s) {
+      flops += 4.0 * static_cast<double>(attention->heads * attention->head_dim) *
+               QueryKeyPairs(offsets[s] - offsets[s - 1], attention->window);
+    }
+  }
+  return flops;
+}
+
 Result<TrialSpeed> RunTrial(const Model& model, const std::vector<HookPoint>& hooks,
                             const CpuEngineOptions& options,
                             std::span<const std::vector<int32_t>> sequences, double seconds,
@@ -81,7 +81,7 @@ Result<TrialSpeed> RunTrial(const Model& model, const std::vector<HookPoint>& ho
   std::vector<TrialBatch> batches = MakeBatches(sequences, options.max_batch_tokens);
   int64_t most_rows = 0;
   for (TrialBatch& batch : batches) {
-    batch.flops = FlopsOf(pruned, batch.offsets);
+    batch.flops = BatchFlops(pruned, batch.offsets);
     most_rows = std::max(most_rows, batch.offsets.back());
   }
   const TrialOutputs outputs(format, most_rows);

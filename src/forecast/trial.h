@@ -13,6 +13,9 @@
 
 namespace thresher {
 
+// The FLOPs of a batch of these sequences; `offsets` as PackedBatch::sequence_offsets.
+double BatchFlops(const Graph& pruned, std::span<const int64_t> offsets);
+
 // Runs the model on this machine for a short while. `sequences`: token ids of the data; not empty,
 // nor is any of them. After one batch that is not counted, batches of them run in turn until
 // `seconds` have passed, at least one. Loads the weights that the hook points need.

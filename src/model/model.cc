@@ -14,22 +14,6 @@
 namespace thresher {
 namespace {
 
-Result<ModelOutline> ParseOutline(std::string_view text) {
-  ASSIGN_OR_RETURN(const nlohmann::json fields, ParseJson(text));
-  if (!fields.is_object()) {
-    return InvalidArgument(fmt::format("expected a JSON object, found {}", DescribeJson(&fields)));
-  }
-  ASSIGN_OR_RETURN(const Architecture* architecture, FindArchitecture(fields));
-  ASSIGN_OR_RETURN(const ModelConfig config, architecture->read_config(fields));
-  return ModelOutline{.architecture = architecture->name,
-                      .layer_count = config.layer_count,
-                      .hidden_size = config.hidden_size,
-                      .vocabulary_size = config.vocabulary_size,
-                      .max_positions = config.max_positions,
-                      .config_fingerprint = config.Fingerprint(architecture->name),
-                      .graph = architecture->build_graph(config)};
-}
-
 // The first parameter that the weights do not have as the graph needs it, and how many more.
 Status CheckParameters(const Graph& graph, const Weights& weights) {
   Status first;
@@ -46,11 +30,27 @@ Status CheckParameters(const Graph& graph, const Weights& weights) {
 
 }  // namespace
 
+Result<ModelOutline> ParseModelOutline(std::string_view text) {
+  ASSIGN_OR_RETURN(const nlohmann::json fields, ParseJson(text));
+  if (!fields.is_object()) {
+    return InvalidArgument(fmt::format("expected a JSON object, found {}", DescribeJson(&fields)));
+  }
+  ASSIGN_OR_RETURN(const Architecture* architecture, FindArchitecture(fields));
+  ASSIGN_OR_RETURN(const ModelConfig config, architecture->read_config(fields));
+  return ModelOutline{.architecture = architecture->name,
+                      .layer_count = config.layer_count,
+                      .hidden_size = config.hidden_size,
+                      .vocabulary_size = config.vocabulary_size,
+                      .max_positions = config.max_positions,
+                      .config_fingerprint = config.Fingerprint(architecture->name),
+                      .graph = architecture->build_graph(config)};
+}
+
 Result<ModelOutline> ReadModelOutline(const std::string& directory) {
   const std::string path = (std::filesystem::path(directory) / "config.json").string();
   ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
   Result<ModelOutline> outline =
-      ParseOutline({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+      ParseModelOutline({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
   if (!outline.ok()) return outline.status().WithContext(path);
   return outline;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "graph/graph.h"
@@ -20,6 +21,9 @@ struct ModelOutline {
   std::string config_fingerprint;  // "xxh3-128:...": of the settings that change the computation
   Graph graph;                     // every hook point of the architecture is set
 };
+
+// Of the text of a config.json. Errors name the field.
+Result<ModelOutline> ParseModelOutline(std::string_view config_json);
 
 // Errors name file and field, as those of LoadModel.
 Result<ModelOutline> ReadModelOutline(const std::string& directory);

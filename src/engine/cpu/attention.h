@@ -41,7 +41,7 @@ struct AttentionArguments {
 class BlockedAttention {
  public:
   static constexpr int64_t kQueryBlock = 64;
-  static constexpr int64_t kKeyBlock = 256;
+  static constexpr int64_t kKeyBlock = 512;
 
   BlockedAttention(MatmulCache& cache, int threads);
 

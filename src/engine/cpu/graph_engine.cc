@@ -111,14 +111,23 @@ Status GraphEngine::LoadWeights(const Graph& graph, const WeightLookup& lookup) 
     ASSIGN_OR_RETURN(const WeightView view, find(id));
     norm_weights_.push_back(ReadWeight(view));
   }
+  // The rows of a weight or bias tensor that a part is made of.
+  const auto slice = [](WeightView view, const LinearPlan::Part& part) {
+    int64_t row_bytes = DTypeBytes(view.dtype);
+    for (size_t axis = 1; axis < view.shape.size(); ++axis) row_bytes *= view.shape[axis];
+    view.data += part.first_column * row_bytes;
+    view.shape[0] = part.columns;
+    return view;
+  };
   std::vector<std::vector<LinearPart>> parts;
   for (const LinearPlan& plan : program_.linears) {
     parts.emplace_back();
     for (const LinearPlan::Part& part : plan.parts) {
       ASSIGN_OR_RETURN(WeightView weight, find(part.weight));
-      parts.back().push_back({std::move(weight), std::nullopt});
+      parts.back().push_back({slice(std::move(weight), part), std::nullopt});
       if (!part.bias) continue;
-      ASSIGN_OR_RETURN(parts.back().back().bias, find(*part.bias));
+      ASSIGN_OR_RETURN(WeightView bias, find(*part.bias));
+      parts.back().back().bias = slice(std::move(bias), part);
     }
   }
   RETURN_IF_ERROR(CatchExceptions([&] {

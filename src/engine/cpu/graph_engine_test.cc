@@ -121,6 +121,7 @@ const TransformerShape kShapes[] = {
     {.hidden = 64, .heads = 1, .kv_heads = 1, .head_dim = 80, .frequencies = 10},
     {.hidden = 96, .heads = 4, .kv_heads = 4, .has_qkv_bias = false, .window = 20},
     {.hidden = 40, .intermediate = 33, .layers = 3, .is_parallel = true},
+    {.hidden = 40, .intermediate = 1500, .layers = 1},  // gated in blocks of columns
 };
 const std::vector<int64_t> kLengths = {1, 70, 33, 140, 2};
 

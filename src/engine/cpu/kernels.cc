@@ -227,19 +227,28 @@ VisibleKeys FindVisibleKeys(const SoftmaxBlock& block, int64_t row, int64_t lane
   return visible;
 }
 
+// Whether a row sees all of the keys [first, first + count).
+HWY_INLINE bool AreVisible(const VisibleKeys& keys, int64_t first, int64_t count) {
+  return first >= keys.begin && first + count <= keys.end;
+}
+
 HWY_INLINE float LargestScore(const float* scores, const VisibleKeys& keys, float scale,
                               int64_t lanes) {
   const FloatTag d;
-  const FloatVector factor = hn::Set(d, scale);
   FloatVector largest = hn::Set(d, -HUGE_VALF);
-  for (int64_t i = keys.vectors_begin; i < keys.vectors_end; i += lanes) {
-    FloatVector score = hn::Mul(hn::LoadU(d, scores + i), factor);
-    if (HWY_UNLIKELY(i < keys.begin || i + lanes > keys.end)) {
-      score = MaskScores(score, i, keys.begin, keys.end);
+  FloatVector other = largest;
+  for (int64_t i = keys.vectors_begin; i < keys.vectors_end;) {
+    if (HWY_LIKELY(AreVisible(keys, i, 2 * lanes))) {
+      largest = hn::Max(largest, hn::LoadU(d, scores + i));
+      other = hn::Max(other, hn::LoadU(d, scores + i + lanes));
+      i += 2 * lanes;
+    } else {
+      largest = hn::Max(largest, MaskScores(hn::LoadU(d, scores + i), i, keys.begin, keys.end));
+      i += lanes;
     }
-    largest = hn::Max(largest, score);
   }
-  return hn::GetLane(hn::MaxOfLanes(d, largest));
+  // Rounding keeps the order, so the largest score is also the largest when scaled.
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(largest, other))) * scale;
 }
 
 void ScaleRow(float* row, int64_t width, float factor) {
@@ -273,17 +282,30 @@ void UpdateSoftmaxRow(const SoftmaxBlock& block, int64_t r, Element* probabiliti
   const float largest = std::max(block.largest[r], LargestScore(scores, keys, scale, lanes));
   const FloatVector factor = hn::Set(d, scale);
   const FloatVector offset = hn::Set(d, largest);
+  // Two vectors at a time hide the latency of the exponential's chain.
   FloatVector sum = hn::Zero(d);
-  for (int64_t i = keys.vectors_begin; i < keys.vectors_end; i += lanes) {
-    FloatVector exponent = hn::MulSub(hn::LoadU(d, scores + i), factor, offset);
-    if (HWY_UNLIKELY(i < keys.begin || i + lanes > keys.end)) {
-      exponent = MaskScores(exponent, i, keys.begin, keys.end);
+  FloatVector other_sum = hn::Zero(d);
+  const auto exponent = [&](int64_t i) HWY_ATTR {
+    return hn::MulSub(hn::LoadU(d, scores + i), factor, offset);
+  };
+  for (int64_t i = keys.vectors_begin; i < keys.vectors_end;) {
+    if (HWY_LIKELY(AreVisible(keys, i, 2 * lanes))) {
+      const FloatVector power = PowerOfTwo<kDegree>(exponent(i));
+      const FloatVector other = PowerOfTwo<kDegree>(exponent(i + lanes));
+      sum = hn::Add(sum, power);
+      other_sum = hn::Add(other_sum, other);
+      StoreProbability(power, probabilities + i);
+      StoreProbability(other, probabilities + i + lanes);
+      i += 2 * lanes;
+    } else {
+      const FloatVector power =
+          PowerOfTwo<kDegree>(MaskScores(exponent(i), i, keys.begin, keys.end));
+      sum = hn::Add(sum, power);
+      StoreProbability(power, probabilities + i);
+      i += lanes;
     }
-    const FloatVector power = PowerOfTwo<kDegree>(exponent);
-    sum = hn::Add(sum, power);
-    StoreProbability(power, probabilities + i);
   }
-  const float block_sum = hn::GetLane(hn::SumOfLanes(d, sum));
+  const float block_sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(sum, other_sum)));
   if (largest != block.largest[r]) {
     const float shrink = PowerOfTwo<kDegree>(block.largest[r] - largest);
     ScaleRow(block.mixed + r * block.head_dim, block.head_dim, shrink);

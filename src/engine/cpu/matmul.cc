@@ -1,7 +1,7 @@
 #include "engine/cpu/matmul.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <array>
 
 #include "base/check.h"
 
@@ -49,11 +49,18 @@ memory::data_type OneDnnType(DType dtype) {
   return dtype == DType::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
 
-Matmul::Matmul(const dnnl::engine& engine, const MatmulShape& shape)
-    : engine_(engine), descriptor_(Describe(engine, shape)), primitive_(descriptor_) {}
+Matmul::Matmul(const dnnl::engine& engine, const MatmulShape& shape) : engine_(engine) {
+  const dnnl::matmul::primitive_desc descriptor = Describe(engine, shape);
+  primitive_ = dnnl::matmul(descriptor);
+  left_desc_ = descriptor.src_desc();
+  right_desc_ = descriptor.weights_desc();
+  out_desc_ = descriptor.dst_desc();
+  scratchpad_desc_ = descriptor.scratchpad_desc();
+  if (shape.has_bias) bias_desc_ = descriptor.bias_desc();
+}
 
 int64_t Matmul::scratchpad_bytes() const {
-  return static_cast<int64_t>(descriptor_.scratchpad_desc().get_size());
+  return static_cast<int64_t>(scratchpad_desc_.get_size());
 }
 
 void Matmul::Execute(const MatmulOperands& operands, std::byte* scratchpad) const {
@@ -61,17 +68,25 @@ void Matmul::Execute(const MatmulOperands& operands, std::byte* scratchpad) cons
   const auto view = [&](const memory::desc& desc, const void* data) {
     return memory(desc, engine_, const_cast<void*>(data));
   };
-  std::unordered_map<int, memory> arguments = {
-      {DNNL_ARG_SRC, view(descriptor_.src_desc(), operands.left)},
-      {DNNL_ARG_WEIGHTS, view(descriptor_.weights_desc(), operands.right)},
-      {DNNL_ARG_DST, view(descriptor_.dst_desc(), operands.out)},
-      {DNNL_ARG_SCRATCHPAD, view(descriptor_.scratchpad_desc(), scratchpad)},
-  };
+  const memory left = view(left_desc_, operands.left);
+  const memory right = view(right_desc_, operands.right);
+  const memory out = view(out_desc_, operands.out);
+  const memory scratch = view(scratchpad_desc_, scratchpad);
+  memory bias;
+  // The C call: the C++ one wants a hash map, which costs attention's small products a microsecond.
+  std::array<dnnl_exec_arg_t, 5> arguments = {{{DNNL_ARG_SRC, left.get()},
+                                               {DNNL_ARG_WEIGHTS, right.get()},
+                                               {DNNL_ARG_DST, out.get()},
+                                               {DNNL_ARG_SCRATCHPAD, scratch.get()}}};
+  int count = 4;
   if (operands.bias != nullptr) {
-    arguments.emplace(DNNL_ARG_BIAS, view(descriptor_.bias_desc(), operands.bias));
+    bias = view(bias_desc_, operands.bias);
+    arguments[static_cast<size_t>(count++)] = {DNNL_ARG_BIAS, bias.get()};
   }
   dnnl::stream stream(engine_);
-  primitive_.execute(stream, arguments);
+  dnnl::error::wrap_c_api(
+      dnnl_primitive_execute(primitive_.get(), stream.get(), count, arguments.data()),
+      "a matrix product could not be executed");
   stream.wait();
 }
 

@@ -56,12 +56,16 @@ class Matmul {
   int64_t scratchpad_bytes() const;
 
   // The form of a packed right operand; the same for every number of rows.
-  dnnl::memory::desc right_desc() const { return descriptor_.weights_desc(); }
+  dnnl::memory::desc right_desc() const { return right_desc_; }
 
  private:
   dnnl::engine engine_;
-  dnnl::matmul::primitive_desc descriptor_;
   dnnl::matmul primitive_;
+  dnnl::memory::desc left_desc_;
+  dnnl::memory::desc right_desc_;
+  dnnl::memory::desc bias_desc_;
+  dnnl::memory::desc out_desc_;
+  dnnl::memory::desc scratchpad_desc_;
 };
 
 // The primitives made so far. Get may be called by one thread at a time, under a SingleThreadScope;

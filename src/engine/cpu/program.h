@@ -113,6 +113,8 @@ struct LinearPlan {
   struct Part {
     ParameterId weight;
     std::optional<ParameterId> bias;
+    int64_t first_column = 0;  // of the linear's output
+    int64_t columns = 0;
   };
   std::vector<Part> parts;
   DType out = DType::kF32;

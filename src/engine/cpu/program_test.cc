@@ -39,6 +39,41 @@ TEST(ProgramTest, JoinsLinearsOfOneInput) {
   EXPECT_EQ(program.stages.size(), 2U);
 }
 
+// Every column once, in blocks that a core's cache holds, whoever captures the result.
+TEST(ProgramTest, WideGatesAreComputedInBlocksOfColumns) {
+  const Graph graph = BuildTransformer({.intermediate = 1500, .layers = 1});
+  for (const HookKind kind : {HookKind::kMlpPost, HookKind::kResidPost}) {
+    const Program program = Compile(graph, {{0, kind}}, DType::kBf16);
+    int64_t column = 0;
+    for (const GateStep& step : StepsOf<GateStep>(program)) {
+      EXPECT_EQ(step.out.column, column);
+      EXPECT_LE(step.out.width, 640);
+      EXPECT_EQ(step.gate.storage, step.up.storage);
+      EXPECT_EQ(step.up.column, step.gate.width);
+      column += step.out.width;
+    }
+    EXPECT_EQ(column, 1500);
+    EXPECT_EQ(StepsOf<GateStep>(program).size(), 3U);
+  }
+}
+
+// Gate or up that something else reads stays whole.
+TEST(ProgramTest, AGateWithAnotherReaderIsNotComputedInBlocks) {
+  Graph graph;
+  const ValueId embedded = graph.AddNode(Embed{graph.AddParameter("e", {10, 700})});
+  const ValueId a = graph.AddNode(Linear{embedded, graph.AddParameter("a", {700, 700}), {}});
+  const ValueId b = graph.AddNode(Linear{embedded, graph.AddParameter("b", {700, 700}), {}});
+  const ValueId gated = graph.AddNode(GatedSilu{b, a});
+  const ValueId sum = graph.AddNode(Add{gated, b});
+  graph.SetHook({0, HookKind::kResidPost}, gated);
+  graph.SetHook({0, HookKind::kMlpOut}, sum);
+  const auto blocks = [&](HookKind kind) {
+    return StepsOf<GateStep>(Compile(graph, {{0, kind}}, DType::kF32)).size();
+  };
+  EXPECT_EQ(blocks(HookKind::kResidPost), 2U);
+  EXPECT_EQ(blocks(HookKind::kMlpOut), 1U);
+}
+
 TEST(ProgramTest, EndsAtTheDeepestHook) {
   const Graph graph = BuildTransformer({.layers = 3});
   const Program embed = Compile(graph, {{-1, HookKind::kEmbed}}, DType::kF32);

@@ -1,0 +1,105 @@
+#include "benchmark/gemm_peak.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <utility>
+#include <variant>
+
+#include "base/clock.h"
+#include "engine/cpu/graph_engine.h"
+#include "engine/cpu/parallel.h"
+
+namespace thresher {
+namespace {
+
+struct JoinedLinear {
+  int64_t inner = 0;
+  int64_t columns = 0;
+  auto operator<=>(const JoinedLinear&) const = default;
+};
+
+// How often the graph has each.
+std::map<JoinedLinear, int64_t> JoinedLinears(const Graph& graph) {
+  std::map<ValueId, JoinedLinear> of_input;
+  for (const Node& node : graph.nodes()) {
+    const auto* linear = std::get_if<Linear>(&node.operation);
+    if (linear == nullptr) continue;
+    JoinedLinear& joined = of_input[linear->input];
+    joined.inner = graph.width(linear->input);
+    joined.columns += graph.width(node.output);
+  }
+  std::map<JoinedLinear, int64_t> counts;
+  for (const auto& [input, joined] : of_input) ++counts[joined];
+  return counts;
+}
+
+}  // namespace
+
+GemmPeak::GemmPeak(int threads, int64_t tokens)
+    : cache_(dnnl::engine(dnnl::engine::kind::cpu, 0)),
+      threads_(threads),
+      chunk_rows_(ChunkRowsFor(tokens)),
+      chunks_(std::max<int64_t>(threads, tokens / chunk_rows_)),
+      scratchpads_(static_cast<size_t>(threads)) {}
+
+Result<std::unique_ptr<GemmPeak>> GemmPeak::Make(const Graph& graph, DType compute, int threads,
+                                                 int64_t tokens) {
+  std::unique_ptr<GemmPeak> peak;
+  RETURN_IF_ERROR(CatchExceptions([&] {
+    const SingleThreadScope single_thread;
+    peak.reset(new GemmPeak(threads, tokens));
+    for (const auto& [joined, count] : JoinedLinears(graph)) {
+      peak->AddProduct({.rows = peak->chunk_rows_,
+                        .inner = joined.inner,
+                        .columns = joined.columns,
+                        .in = compute,
+                        .out = compute,
+                        .right = RightLayout::kPacked},
+                       count);
+    }
+    for (AlignedBuffer& scratchpad : peak->scratchpads_) {
+      scratchpad.Reserve(peak->cache_.scratchpad_bytes());
+    }
+  }));
+  return peak;
+}
+
+void GemmPeak::AddProduct(const MatmulShape& shape, int64_t count) {
+  const int64_t bytes = DTypeBytes(shape.in);
+  Product product{.shape = shape, .count = count, .matmul = &cache_.Get(shape)};
+  product.left.Reserve(chunks_ * chunk_rows_ * shape.inner * bytes);
+  product.right.Reserve(static_cast<int64_t>(product.matmul->right_desc().get_size()));
+  // Numbers near 0.05 in both dtypes: zeros would cost less power than real data.
+  std::memset(product.left.data(), 0x3d, static_cast<size_t>(product.left.bytes()));
+  std::memset(product.right.data(), 0x3d, static_cast<size_t>(product.right.bytes()));
+  product.out.resize(static_cast<size_t>(threads_));
+  for (AlignedBuffer& out : product.out) out.Reserve(chunk_rows_ * shape.columns * bytes);
+  products_.push_back(std::move(product));
+}
+
+Result<double> GemmPeak::Measure() {
+  double seconds = 0;
+  double flops = 0;
+  for (Product& product : products_) {
+    const MatmulShape& shape = product.shape;
+    const int64_t begin_us = Clock::Real().MonotonicUs();
+    RETURN_IF_ERROR(ParallelFor(threads_, chunks_, [&](int64_t index, int thread) {
+      const auto t = static_cast<size_t>(thread);
+      product.matmul->Execute(
+          {.left = product.left.data() + index * chunk_rows_ * shape.inner * DTypeBytes(shape.in),
+           .right = product.right.data(),
+           .out = product.out[t].data()},
+          scratchpads_[t].data());
+    }));
+    const auto took_us = std::max<int64_t>(1, Clock::Real().MonotonicUs() - begin_us);
+    product.best_seconds = std::min(product.best_seconds, static_cast<double>(took_us) / 1e6);
+    const auto count = static_cast<double>(product.count);
+    seconds += count * product.best_seconds;
+    flops += count * 2.0 * static_cast<double>(chunks_ * chunk_rows_ * shape.inner) *
+             static_cast<double>(shape.columns);
+  }
+  return flops / seconds;
+}
+
+}  // namespace thresher

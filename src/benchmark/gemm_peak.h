@@ -1,0 +1,51 @@
+#ifndef THRESHER_BENCHMARK_GEMM_PEAK_H_
+#define THRESHER_BENCHMARK_GEMM_PEAK_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/cpu/aligned_buffer.h"
+#include "engine/cpu/matmul.h"
+#include "graph/graph.h"
+
+namespace thresher {
+
+// A model's linears alone, on as many rows as a batch has, each thread with its own rows as in the
+// engine: what the engine could reach on this machine if nothing else took time.
+class GemmPeak {
+ public:
+  // The linears of `graph`, those of one input joined. `compute`: kF32 or kBf16.
+  static Result<std::unique_ptr<GemmPeak>> Make(const Graph& graph, DType compute, int threads,
+                                                int64_t tokens);
+
+  // Runs each product once. FLOP/s of all linears, with the best time so far of each.
+  Result<double> Measure();
+
+ private:
+  struct Product {
+    MatmulShape shape;
+    int64_t count = 0;  // in the graph
+    const Matmul* matmul = nullptr;
+    AlignedBuffer left = {};
+    AlignedBuffer right = {};
+    std::vector<AlignedBuffer> out = {};  // one for each thread
+    double best_seconds = 1e30;
+  };
+
+  GemmPeak(int threads, int64_t tokens);
+
+  void AddProduct(const MatmulShape& shape, int64_t count);
+
+  MatmulCache cache_;
+  const int threads_;
+  const int64_t chunk_rows_;
+  const int64_t chunks_;
+  std::vector<Product> products_;
+  std::vector<AlignedBuffer> scratchpads_;  // one for each thread
+};
+
+}  // namespace thresher
+
+#endif  // THRESHER_BENCHMARK_GEMM_PEAK_H_
