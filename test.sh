@@ -76,6 +76,16 @@ check_python() {
   tail -n 3 "$results/python.log"
 }
 
+# Peers need packages of some GB, which are not installed for this: without them Thresher runs alone.
+check_compare() {
+  .cache/venv/bin/python bench/compare.py --quick --work build/compare 2>"$results/compare.log" ||
+    { cat "$results/compare.log" && return 1; }
+  local peer
+  while IFS=: read -r _ peer reason; do
+    skip "comparison with$peer" "${reason# }"
+  done < <(grep '^skipped:' "$results/compare.log")
+}
+
 configure() {
   local preset=$1 options=()
   if $ci; then options=(-DTHRESHER_WERROR=ON); fi
@@ -199,6 +209,9 @@ build_and_test release
 
 step 'Python reader'
 check 'python tests' check_python || true
+
+step 'Comparison with peers, on a tiny model'
+check 'bench/compare.py' check_compare || true
 
 if $tidy || $ci; then
   step 'clang-tidy'

@@ -39,7 +39,7 @@ std::map<JoinedLinear, int64_t> JoinedLinears(const Graph& graph) {
 GemmPeak::GemmPeak(int threads, int64_t tokens)
     : cache_(dnnl::engine(dnnl::engine::kind::cpu, 0)),
       threads_(threads),
-      chunk_rows_(ChunkRowsFor(tokens)),
+      chunk_rows_(ChunkRowsFor(tokens, threads)),
       chunks_(std::max<int64_t>(threads, tokens / chunk_rows_)),
       scratchpads_(static_cast<size_t>(threads)) {}
 

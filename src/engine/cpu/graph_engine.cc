@@ -39,11 +39,11 @@ std::string_view WorkKindName(WorkKind kind) {
   return kNames[static_cast<size_t>(kind)];
 }
 
-// About 16 chunks in a batch leave the threads evenly loaded. Above 256 rows a product gains
-// nothing more from its size; below 32 it loses a lot.
-int64_t ChunkRowsFor(int64_t tokens) {
-  const auto sixteenth = static_cast<uint64_t>(std::max<int64_t>(1, (tokens + 15) / 16));
-  return std::clamp(static_cast<int64_t>(std::bit_ceil(sixteenth)), kRowGranule, kLargestChunk);
+// Above 256 rows a product gains nothing more from its size; below 32 it loses a lot.
+int64_t ChunkRowsFor(int64_t tokens, int threads) {
+  const int64_t chunks = OneDnnHasAvx512() ? std::clamp<int64_t>(2 * threads, 8, 64) : 16;
+  const auto part = static_cast<uint64_t>(std::max<int64_t>(1, (tokens + chunks - 1) / chunks));
+  return std::clamp(static_cast<int64_t>(std::bit_ceil(part)), kRowGranule, kLargestChunk);
 }
 
 GraphEngine::GraphEngine(Program program, const CpuEngineOptions& options, int threads)
@@ -181,7 +181,7 @@ Status GraphEngine::CheckBatch(const PackedBatch& batch,
 
 void GraphEngine::PrepareBatch(const PackedBatch& batch) {
   const auto tokens = static_cast<int64_t>(batch.token_ids.size());
-  chunk_rows_ = ChunkRowsFor(tokens);
+  chunk_rows_ = ChunkRowsFor(tokens, threads_);
   positions_.resize(batch.token_ids.size());
   int64_t longest = 0;
   for (size_t s = 0; s + 1 < batch.sequence_offsets.size(); ++s) {

@@ -125,9 +125,10 @@ class GraphEngine final : public Engine {
   std::vector<std::array<const Matmul*, 2>> linear_matmuls_;  // for whole chunks and the last one
 };
 
-// The rows of a chunk for a batch of `tokens` tokens. It depends on nothing else, so that results
-// are the same for any number of threads.
-int64_t ChunkRowsFor(int64_t tokens);
+// The rows of a chunk for a batch of `tokens` tokens: few large ones, but at least two for each
+// thread. Where a row's result depends on the number of rows (before AVX-512, see Matmul), it does
+// not depend on the number of threads, so that results are the same for any.
+int64_t ChunkRowsFor(int64_t tokens, int threads);
 
 }  // namespace thresher
 

@@ -260,7 +260,7 @@ TEST(GraphEngineTest, ThreadsAndRepetitionDoNotChangeAByte) {
     if (compute == CpuCompute::kBf16 && !OneDnnHasAvx512()) continue;
     CpuEngineOptions options = {.compute = compute, .threads = 1};
     const Captured one = fixture.Run(hooks, batch, options);
-    for (const int threads : {2, 3, 0}) {
+    for (const int threads : {2, 3, 20, 0}) {
       options.threads = threads;
       EXPECT_EQ(fixture.Run(hooks, batch, options), one) << threads << " threads";
     }
@@ -403,11 +403,18 @@ TEST(GraphEngineTest, SaysWhatItIs) {
 }
 
 TEST(GraphEngineTest, ChunksAreBounded) {
-  EXPECT_EQ(ChunkRowsFor(1), 32);
-  EXPECT_EQ(ChunkRowsFor(512), 32);
-  EXPECT_EQ(ChunkRowsFor(513), 64);
-  EXPECT_EQ(ChunkRowsFor(2048), 128);
-  EXPECT_EQ(ChunkRowsFor(32768), 256);
+  EXPECT_EQ(ChunkRowsFor(1, 2), 32);
+  EXPECT_EQ(ChunkRowsFor(32768, 2), 256);
+  if (OneDnnHasAvx512()) {
+    EXPECT_EQ(ChunkRowsFor(256, 2), 32);
+    EXPECT_EQ(ChunkRowsFor(257, 2), 64);
+    EXPECT_EQ(ChunkRowsFor(2048, 1), 256);
+    EXPECT_EQ(ChunkRowsFor(2048, 16), 64);
+    EXPECT_EQ(ChunkRowsFor(2048, 1000), 32);
+  } else {
+    EXPECT_EQ(ChunkRowsFor(2048, 1), 128);
+    EXPECT_EQ(ChunkRowsFor(2048, 1000), 128);
+  }
 }
 
 }  // namespace

@@ -44,8 +44,8 @@ struct MatmulOperands {
 //
 // A row's result does not depend on the number of rows wherever oneDNN has its brgemm kernels (from
 // AVX-512 on): they add up the products of one output element in order of `inner`. Its older
-// kernels (AVX2) do depend on it, so the engine never lets the number of rows depend on the number
-// of threads.
+// kernels (AVX2) do depend on it, so there the engine does not let the number of rows depend on the
+// number of threads.
 class Matmul {
  public:
   Matmul(const dnnl::engine& engine, const MatmulShape& shape);
