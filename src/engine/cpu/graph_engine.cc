@@ -41,7 +41,7 @@ std::string_view WorkKindName(WorkKind kind) {
 
 // Above 256 rows a product gains nothing more from its size; below 32 it loses a lot.
 int64_t ChunkRowsFor(int64_t tokens, int threads) {
-  const int64_t chunks = OneDnnHasAvx512() ? std::clamp<int64_t>(2 * threads, 8, 64) : 16;
+  const int64_t chunks = OneDnnHasAvx512() ? std::clamp<int64_t>(int64_t{2} * threads, 8, 64) : 16;
   const auto part = static_cast<uint64_t>(std::max<int64_t>(1, (tokens + chunks - 1) / chunks));
   return std::clamp(static_cast<int64_t>(std::bit_ceil(part)), kRowGranule, kLargestChunk);
 }
