@@ -13,6 +13,7 @@
 #include "benchmark/row_writer.h"
 #include "engine/cpu/parallel.h"
 #include "extract/shard_builder.h"
+#include "forecast/batch_outputs.h"
 #include "forecast/trial.h"
 
 namespace thresher {
@@ -25,41 +26,6 @@ int64_t PeakMemoryBytes() {
   getrusage(RUSAGE_SELF, &usage);
   return int64_t{usage.ru_maxrss} * 1024;
 }
-
-// Memory for the rows of one batch at a time.
-class BatchOutputs {
- public:
-  BatchOutputs(const ShardFormat& format, int64_t most_rows) {
-    const bool has_scale = HasScale(format.dtype);
-    for (const ShardHook& hook : format.hooks) {
-      row_bytes_.push_back(hook.width * DTypeBytes(format.dtype));
-      rows_.emplace_back(static_cast<size_t>(most_rows * row_bytes_.back()));
-      scales_.emplace_back(static_cast<size_t>(has_scale ? most_rows : 0));
-    }
-    for (size_t i = 0; i < rows_.size(); ++i) {
-      outputs_.push_back({.rows = rows_[i].data(), .scales = scales_[i].data()});
-    }
-  }
-
-  std::span<const HookOutput> outputs() const { return outputs_; }
-
-  // The memory that the first `rows` rows are in.
-  ByteBlocks Blocks(int64_t rows) const {
-    ByteBlocks blocks;
-    for (size_t i = 0; i < rows_.size(); ++i) {
-      blocks.push_back(std::span(rows_[i]).first(static_cast<size_t>(rows * row_bytes_[i])));
-      if (scales_[i].empty()) continue;
-      blocks.push_back(std::as_bytes(std::span(scales_[i]).first(static_cast<size_t>(rows))));
-    }
-    return blocks;
-  }
-
- private:
-  std::vector<int64_t> row_bytes_;
-  std::vector<std::vector<std::byte>> rows_;
-  std::vector<std::vector<float>> scales_;
-  std::vector<HookOutput> outputs_;
-};
 
 int64_t BytesOf(const ByteBlocks& blocks) {
   int64_t bytes = 0;

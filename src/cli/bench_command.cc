@@ -87,14 +87,7 @@ UnitJob RandomJob(const std::vector<int64_t>& lengths, int64_t vocabulary_size) 
 
 Result<UnitJob> JobOfDataset(const ExtractOptions& options, const std::string& model_folder,
                              const ModelOutline& model) {
-  SampleReaderOptions reader_options;
-  reader_options.settings = options.settings.samples;
-  ASSIGN_OR_RETURN(reader_options.settings.max_tokens,
-                   ChooseMaxTokens(options.settings.samples.max_tokens, model.max_positions));
-  reader_options.vocabulary_size = model.vocabulary_size;
-  ASSIGN_OR_RETURN(const SampleSet samples,
-                   SampleSet::Open(options.settings.dataset, model_folder, reader_options,
-                                   DatasetOptionsOf(options)));
+  ASSIGN_OR_RETURN(const SampleSet samples, OpenSamples(options, model_folder, model));
   const int64_t wanted =
       options.settings.max_samples > 0 ? options.settings.max_samples : kDefaultSamples;
   ASSIGN_OR_RETURN(UnitJob job,

@@ -30,6 +30,18 @@ Result<int64_t> ChooseMaxTokens(int64_t asked, int64_t max_positions) {
                   max_positions));
 }
 
+Result<SampleSet> OpenSamples(const ExtractOptions& options, const std::string& model_folder,
+                              const ModelOutline& model, Store* index_store) {
+  const ExtractSettings& settings = options.settings;
+  SampleReaderOptions reader_options;
+  reader_options.settings = settings.samples;
+  ASSIGN_OR_RETURN(reader_options.settings.max_tokens,
+                   ChooseMaxTokens(settings.samples.max_tokens, model.max_positions));
+  reader_options.vocabulary_size = model.vocabulary_size;
+  return SampleSet::Open(settings.dataset, model_folder, reader_options,
+                         DatasetOptionsOf(options, index_store));
+}
+
 Result<ExtractInputs> OpenInputs(const ExtractOptions& options) {
   const ExtractSettings& settings = options.settings;
   ExtractInputs inputs;
@@ -41,13 +53,7 @@ Result<ExtractInputs> OpenInputs(const ExtractOptions& options) {
                                              static_cast<int32_t>(model.layer_count)));
   ASSIGN_OR_RETURN(inputs.format, ShardFormatOf(model.graph, inputs.hooks, options.dtype));
   inputs.bytes_per_token = UnitSize::Of(inputs.format, options.shard_bytes).bytes_per_row;
-  SampleReaderOptions reader_options;
-  reader_options.settings = settings.samples;
-  ASSIGN_OR_RETURN(reader_options.settings.max_tokens,
-                   ChooseMaxTokens(settings.samples.max_tokens, model.max_positions));
-  reader_options.vocabulary_size = model.vocabulary_size;
-  ASSIGN_OR_RETURN(inputs.samples, SampleSet::Open(settings.dataset, model_folder, reader_options,
-                                                   DatasetOptionsOf(options, inputs.store.get())));
+  ASSIGN_OR_RETURN(inputs.samples, OpenSamples(options, model_folder, model, inputs.store.get()));
   inputs.sample_count = inputs.samples->sample_count();
   if (settings.max_samples > 0) {
     inputs.sample_count = std::min(inputs.sample_count, settings.max_samples);

@@ -33,6 +33,11 @@ struct ExtractInputs {
 // kDefaultMaxTokens or the positions if there are fewer.
 Result<int64_t> ChooseMaxTokens(int64_t asked, int64_t max_positions);
 
+// The samples that the settings make of their data set for a model whose folder is `model_folder`.
+// `index_store` as DatasetOptionsOf.
+Result<SampleSet> OpenSamples(const ExtractOptions& options, const std::string& model_folder,
+                              const ModelOutline& model, Store* index_store = nullptr);
+
 // Opens everything that the settings name; weights are mapped, not read.
 Result<ExtractInputs> OpenInputs(const ExtractOptions& options);
 

@@ -242,12 +242,7 @@ Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
   if (flags.assume_samples > 0) {
     ASSIGN_OR_RETURN(work, PlanAssumed(flags, context.settings, model, inputs.unit_size, windows));
   } else {
-    SampleReaderOptions reader_options;
-    reader_options.settings = context.settings;
-    reader_options.vocabulary_size = model.vocabulary_size;
-    ASSIGN_OR_RETURN(
-        const SampleSet samples,
-        SampleSet::Open(settings.dataset, model_folder, reader_options, DatasetOptionsOf(options)));
+    ASSIGN_OR_RETURN(const SampleSet samples, OpenSamples(options, model_folder, model));
     context.settings = samples.reader().settings();
     context.record_count = samples.sample_count() / context.settings.variants;
     ASSIGN_OR_RETURN(work, PlanDataset(flags, settings, samples, inputs.unit_size, windows));

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "forecast/batch_outputs.h"
 
 namespace thresher {
 namespace {
@@ -34,26 +35,6 @@ std::vector<TrialBatch> MakeBatches(std::span<const std::vector<int32_t>> sequen
   }
   return batches;
 }
-
-// Memory for the rows of the largest batch.
-class TrialOutputs {
- public:
-  TrialOutputs(const ShardFormat& format, int64_t rows) {
-    for (const ShardHook& hook : format.hooks) {
-      rows_.emplace_back(static_cast<size_t>(rows * hook.width * DTypeBytes(format.dtype)));
-      scales_.emplace_back(static_cast<size_t>(HasScale(format.dtype) ? rows : 0));
-    }
-    for (size_t i = 0; i < rows_.size(); ++i) {
-      outputs_.push_back({.rows = rows_[i].data(), .scales = scales_[i].data()});
-    }
-  }
-  std::span<const HookOutput> outputs() const { return outputs_; }
-
- private:
-  std::vector<std::vector<std::byte>> rows_;
-  std::vector<std::vector<float>> scales_;
-  std::vector<HookOutput> outputs_;
-};
 
 }  // namespace
 
@@ -84,7 +65,7 @@ Result<TrialSpeed> RunTrial(const Model& model, const std::vector<HookPoint>& ho
     batch.flops = BatchFlops(pruned, batch.offsets);
     most_rows = std::max(most_rows, batch.offsets.back());
   }
-  const TrialOutputs outputs(format, most_rows);
+  const BatchOutputs outputs(format, most_rows);
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, CreateCpuEngine(model, hooks, options));
   RETURN_IF_ERROR(engine->Forward(batches.front().packed(), outputs.outputs()));
   TrialSpeed speed;

@@ -5,13 +5,10 @@
 #include <cstring>
 
 #include "engine/cpu/parallel.h"
+#include "engine/cpu/round_up.h"
 
 namespace thresher {
 namespace {
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 int64_t ElementBytes(const AttentionArguments& arguments) { return DTypeBytes(arguments.q.dtype); }
 

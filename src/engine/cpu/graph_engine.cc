@@ -12,6 +12,7 @@
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/processor.h"
+#include "engine/cpu/round_up.h"
 #include "shard/convert.h"
 
 namespace thresher {
@@ -22,10 +23,6 @@ constexpr int64_t kRowGranule = 32;
 constexpr int64_t kLargestChunk = 256;
 // Captured rows that are widened to f32 at a time.
 constexpr int64_t kWidenedRows = 16;
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();

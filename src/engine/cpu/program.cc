@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "engine/cpu/buffer_plan.h"
+#include "engine/cpu/round_up.h"
 
 namespace thresher {
 namespace {
@@ -16,10 +17,6 @@ namespace {
 constexpr int64_t kGateBlock = 640;
 // Products are fastest on widths that are a multiple of twice this.
 constexpr int64_t kGateGranule = 32;
-
-int64_t RoundUp(int64_t value, int64_t multiple) {
-  return (value + multiple - 1) / multiple * multiple;
-}
 
 // For every value, whether it is kept in f32 in all compute dtypes: the residual stream, what is
 // added to it, what is normalised, and the outputs of linears that elementwise steps read. (Gate
