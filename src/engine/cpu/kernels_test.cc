@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/cpu/numbers_for_test.h"
-#include "engine/cpu/rope_table.h"
+#include "engine/common/rope_table.h"
 #include "shard/each_target_for_test.h"
 
 namespace thresher {

@@ -50,6 +50,7 @@ class PjrtClient {
                                                     const PjrtOptions& options = {});
 
   const PJRT_Api& api() const { return client_.api(); }
+  PJRT_Client* client() const { return client_.get(); }
   const PjrtPlugin& plugin() const { return plugin_; }
   const std::string& platform() const { return platform_; }                  // "cpu", "cuda", "tpu"
   const std::string& platform_version() const { return platform_version_; }  // for people; one line
