@@ -2,32 +2,33 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
 #include <utility>
 
 #include "base/check.h"
 #include "engine/cpu/cpu_engine.h"
-#include "engine/pjrt/find_plugin.h"
 #include "engine/pjrt/pjrt_engine.h"
+#include "plugins/plugin_catalog.h"
+#include "plugins/plugin_library.h"
 
 namespace thresher {
 namespace {
 
 constexpr std::string_view kCpu = "cpu";
 constexpr std::string_view kPluginPrefix = "pjrt:";
-constexpr std::array<std::string_view, 3> kPluginNames = {"tpu", "cuda", "xla-cpu"};
 
 }  // namespace
 
 Status CheckEngineName(std::string_view engine) {
-  if (engine == kCpu || std::ranges::find(kPluginNames, engine) != kPluginNames.end() ||
-      (engine.starts_with(kPluginPrefix) && engine.size() > kPluginPrefix.size())) {
-    return OkStatus();
+  if (engine == kCpu) return OkStatus();
+  if (engine.starts_with(kPluginPrefix) && engine.size() > kPluginPrefix.size()) return OkStatus();
+  std::string names;
+  for (const PluginSpec& plugin : PluginCatalog()) {
+    if (plugin.name == engine) return OkStatus();
+    names += plugin.name + ", ";
   }
-  return InvalidArgument(fmt::format(
-      "expected cpu, tpu, cuda, xla-cpu or pjrt:/path/to/plugin.so, found '{}'", engine));
+  return InvalidArgument(
+      fmt::format("expected cpu, {}or pjrt:/path/to/plugin.so, found '{}'", names, engine));
 }
 
 Result<const PjrtPlugin*> LoadEnginePlugin(std::string_view engine) {

@@ -19,8 +19,8 @@
 
 namespace thresher {
 
-// Engines by the names that users give them: "cpu"; "tpu", "cuda" and "xla-cpu", whose plug-ins
-// FindPlugin finds; and "pjrt:/path/to/plugin.so".
+// Engines by the names that users give them: "cpu"; those of plug-ins ("tpu", "cuda", "xla-cpu",
+// ..., plugins/plugin_catalog.h); and "pjrt:/path/to/plugin.so".
 Status CheckEngineName(std::string_view engine);
 
 // The plug-in that an engine runs through; nothing for "cpu". Errors say what to do.

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "engine/pjrt/find_plugin.h"
 #include "engine/pjrt/pjrt_client.h"
+#include "plugins/plugin_library.h"
 
 namespace thresher {
 
