@@ -80,6 +80,7 @@ int Main(int argc, char** argv) {
   AddBenchCommand(app, exit_status);
   AddConfigCommand(app, exit_status);
   AddPluginsCommand(app, exit_status);
+  AddDevicesCommand(app, exit_status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -113,15 +113,16 @@ const TransformerShape kShapes[] = {
     {.hidden = 96, .heads = 4, .kv_heads = 4, .has_qkv_bias = false, .window = 20},
     {.hidden = 40, .intermediate = 33, .layers = 3, .is_parallel = true},
 };
-// More than one block of queries (512).
-const std::vector<int64_t> kLengths = {1, 70, 33, 600, 2};
+// Several blocks of queries, some of them with sequences of more than one block before them.
+const std::vector<int64_t> kLengths = {1, 70, 33, 140, 2};
 
 PjrtEngineOptions InF32() {
   PjrtEngineOptions options;
   options.name = "xla-cpu";
   options.compute = DType::kF32;
   options.stored_dtype = DType::kF32;
-  options.max_batch_tokens = 1024;
+  options.max_batch_tokens = 256;
+  options.attention_block = 64;
   options.mesh = {.data = 1, .model = 1};
   return options;
 }
@@ -130,12 +131,16 @@ TEST_F(PjrtEngineTest, EveryHookIsNearTheReferenceInF32) {
   for (const TransformerShape& shape : kShapes) {
     Build(shape);
     const TestBatch batch(kLengths, 50, 1);
-    for (const bool loops : {true, false}) {
-      PjrtEngineOptions options = InF32();
-      options.loop_layers = loops;
-      EXPECT_LT(WorstError(batch, Run(batch, options), DType::kF32), 3e-6);
-    }
+    EXPECT_LT(WorstError(batch, Run(batch, InF32()), DType::kF32), 3e-6);
   }
+}
+
+TEST_F(PjrtEngineTest, LayersNeedNoLoop) {
+  Build({.layers = 3});
+  const TestBatch batch(kLengths, 50, 1);
+  PjrtEngineOptions options = InF32();
+  options.loop_layers = false;
+  EXPECT_LT(WorstError(batch, Run(batch, options), DType::kF32), 3e-6);
 }
 
 TEST_F(PjrtEngineTest, EveryHookIsNearTheReferenceInBf16) {
@@ -250,7 +255,7 @@ TEST_F(PjrtEngineTest, DevicesShareABatch) {
   for (const TransformerShape& shape : shapes) {
     Build(shape);
     const TestBatch batch({20, 40}, 50, 6);
-    for (const DeviceMesh mesh : {DeviceMesh{1, 2}, DeviceMesh{1, 4}, DeviceMesh{2, 2}}) {
+    for (const DeviceMesh mesh : {DeviceMesh{2, 2}, DeviceMesh{1, 4}}) {
       PjrtEngineOptions options = InF32();
       options.max_batch_tokens = 64;
       options.mesh = mesh;
