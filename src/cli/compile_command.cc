@@ -71,8 +71,8 @@ Status CheckFlags(const CompileFlags& flags, const ExtractSettings& settings) {
 // A target with what came of it: a program of that size, or of the largest of half as many tokens,
 // a quarter, ... that fits.
 struct Outcome {
-  Compilation compilation;
-  std::vector<int64_t> too_large;  // sizes that were tried and do not fit
+  Compilation compilation = {};
+  std::vector<int64_t> too_large = {};  // sizes that were tried and do not fit
 };
 
 Result<Outcome> CompileOne(const CompileTarget& target, const std::string& plugin_path,
@@ -102,7 +102,7 @@ Result<Outcome> CompileOne(const CompileTarget& target, const std::string& plugi
   }
 }
 
-Json OutcomeJson(const Outcome& outcome, double efficiency) {
+Json OutcomeJson(const Outcome& outcome, const std::string& compiler, double efficiency) {
   const Compilation& c = outcome.compilation;
   const Chip& chip = c.target.chip;
   return {{"target", c.target.plugin + ":" + c.target.topology},
@@ -114,7 +114,7 @@ Json OutcomeJson(const Outcome& outcome, double efficiency) {
             {"link_bytes_per_second", chip.link_bytes_per_second},
             {"source", chip.source},
             {"as_of", chip.as_of}}},
-          {"compiler", c.compiler},
+          {"compiler", compiler},
           {"chips", c.chip_count},
           {"chips_a_batch", c.chips_a_batch},
           {"batch_tokens", c.tokens},
@@ -123,6 +123,7 @@ Json OutcomeJson(const Outcome& outcome, double efficiency) {
           {"compile_seconds", c.compile_seconds},
           {"chip_flops", c.work.flops},
           {"chip_memory_bytes", c.work.memory_bytes},
+          {"chip_attention_score_bytes", c.score_bytes},
           {"chip_link_bytes", c.work.link_bytes},
           {"useful_flops", c.useful_flops},
           {"counted_over_useful_flops", c.flops_ratio()},
@@ -138,7 +139,8 @@ Json OutcomeJson(const Outcome& outcome, double efficiency) {
             {"link_seconds", c.roofline.link_seconds},
             {"seconds", c.roofline.seconds()},
             {"bound", c.roofline.bound()},
-            {"compute_margin", c.roofline.compute_margin()}}},
+            {"compute_margin", c.roofline.compute_margin()},
+            {"compute_margin_without_scores", c.margin_without_scores()}}},
           {"results_bytes", c.results_bytes},
           {"chip_tokens_per_second_at_roofline", c.tokens_per_second(1)},
           {"efficiency", efficiency},
@@ -148,7 +150,7 @@ Json OutcomeJson(const Outcome& outcome, double efficiency) {
 
 std::string Milliseconds(double seconds) { return fmt::format("{:.1f} ms", 1000 * seconds); }
 
-std::string OutcomeText(const Outcome& outcome, double efficiency) {
+std::string OutcomeText(const Outcome& outcome, const std::string& compiler, double efficiency) {
   const Compilation& c = outcome.compilation;
   const Chip& chip = c.target.chip;
   std::string text;
@@ -170,8 +172,10 @@ std::string OutcomeText(const Outcome& outcome, double efficiency) {
   line("FLOPs", fmt::format("{:.2f} T a batch counted, {:.2f} T useful: {:.3f}x",
                             c.work.flops * static_cast<double>(c.chips_a_batch) / 1e12,
                             c.useful_flops / 1e12, c.flops_ratio()));
-  line("bytes", fmt::format("{} a batch and chip in its memory, {} over its links",
-                            FormatBytes(c.work.memory_bytes), FormatBytes(c.work.link_bytes)));
+  line("bytes", fmt::format("{} a batch and chip counted, {} of them attention scores; {} over its "
+                            "links",
+                            FormatBytes(c.work.memory_bytes), FormatBytes(c.score_bytes),
+                            FormatBytes(c.work.link_bytes)));
   line(
       "memory",
       fmt::format("{} a chip: arguments {}, outputs {} (twice: two batches in flight), temporaries "
@@ -182,10 +186,12 @@ std::string OutcomeText(const Outcome& outcome, double efficiency) {
                   FormatBytes(static_cast<double>(c.memory.temporaries_bytes)),
                   FormatBytes(static_cast<double>(c.memory.code_bytes))));
   line("roofline",
-       fmt::format("compute {}, memory {}, links {}: bound by {} ({:.1f}x the slowest other)",
-                   Milliseconds(c.roofline.compute_seconds),
-                   Milliseconds(c.roofline.memory_seconds), Milliseconds(c.roofline.link_seconds),
-                   c.roofline.bound(), c.roofline.compute_margin()));
+       fmt::format(
+           "compute {}, memory {}, links {}: bound by {}; computing takes {:.2f}x the others, "
+           "{:.2f}x without the scores",
+           Milliseconds(c.roofline.compute_seconds), Milliseconds(c.roofline.memory_seconds),
+           Milliseconds(c.roofline.link_seconds), c.roofline.bound(), c.roofline.compute_margin(),
+           c.margin_without_scores()));
   line("speed", fmt::format("{} tokens/s a chip at the roofline, {} at an assumed efficiency of {}",
                             tokens(c.tokens_per_second(1)), tokens(c.tokens_per_second(efficiency)),
                             efficiency));
@@ -220,15 +226,18 @@ Result<int> CompileAll(const CompileFlags& flags, const ExtractOptions& options)
   Json json = Json::array();
   for (const CompileTarget& target : targets) {
     std::string plugin_path = flags.plugin;
+    std::string compiler = flags.plugin;
     if (plugin_path.empty()) {
       ASSIGN_OR_RETURN(plugin_path, FindPlugin(target.plugin));
+      ASSIGN_OR_RETURN(const PluginSpec spec, FindPluginSpec(target.plugin));
+      compiler = spec.wheels.front().package + " " + spec.version();
     }
     ASSIGN_OR_RETURN(const Outcome outcome, CompileOne(target, plugin_path, inputs, flags));
     if (settings.json) {
-      json.push_back(OutcomeJson(outcome, flags.efficiency));
+      json.push_back(OutcomeJson(outcome, compiler, flags.efficiency));
     } else {
       fmt::print("{}{}", &target == targets.data() ? "" : "\n",
-                 OutcomeText(outcome, flags.efficiency));
+                 OutcomeText(outcome, compiler, flags.efficiency));
     }
   }
   if (settings.json) fmt::print("{}\n", json.dump());

@@ -31,16 +31,17 @@ struct Compilation {
   int64_t chips_a_batch = 0;  // that share one batch
   int64_t tokens = 0;
   int64_t layer_loop_iterations = 0;
-  std::string compiler;  // "libtpu 0.0.42.1": what the plug-in says of itself
   double compile_seconds = 0;
   ChipWork work;             // of each chip, as the compiler counts it
   double useful_flops = 0;   // of the whole batch: causal-exact, no padding, no head
   CompiledMemory memory;     // of each chip
   double results_bytes = 0;  // of the whole batch: what crosses to the host
-  Roofline roofline;
+  Roofline roofline = {};
 
   // Counted / useful.
   double flops_ratio() const;
+  // How many times longer computing takes than memory traffic without the scores.
+  double margin_without_scores() const;
   // With two batches in flight: weights and inputs, outputs twice, temporaries.
   double memory_bytes() const;
   bool fits() const { return memory_bytes() <= target.chip.memory_bytes; }

@@ -21,8 +21,18 @@ double BytesOf(const TensorType& type) {
   return static_cast<double>(Elements(type.shape) * DTypeBytes(type.dtype));
 }
 
-// Multiply-add FLOPs of one node as the program computes it: attention in blocks of queries against
-// every key up to the block's end.
+// Scores of one head as the program computes them: blocks of queries against every key up to the
+// block's end. (A window makes them fewer; those models are counted too high.)
+double ScoresOfHead(const GraphProgramOptions& options) {
+  double scores = 0;
+  for (int64_t first = 0; first < options.tokens; first += options.attention_block) {
+    const int64_t end = std::min(first + options.attention_block, options.tokens);
+    scores += static_cast<double>((end - first) * end);
+  }
+  return scores;
+}
+
+// Multiply-add FLOPs of one node as the program computes it.
 double ProductFlops(const Graph& graph, const Node& node, const GraphProgramOptions& options) {
   const auto tokens = static_cast<double>(options.tokens);
   if (const auto* linear = std::get_if<Linear>(&node.operation)) {
@@ -30,12 +40,7 @@ double ProductFlops(const Graph& graph, const Node& node, const GraphProgramOpti
   }
   const auto* attention = std::get_if<Attention>(&node.operation);
   if (!attention) return 0;
-  double pairs = 0;
-  for (int64_t first = 0; first < options.tokens; first += options.attention_block) {
-    const int64_t end = std::min(first + options.attention_block, options.tokens);
-    pairs += static_cast<double>((end - first) * end);
-  }
-  return 4 * pairs * static_cast<double>(attention->heads * attention->head_dim);
+  return 4 * ScoresOfHead(options) * static_cast<double>(attention->heads * attention->head_dim);
 }
 
 double OutsideBytes(const Graph& graph, const Node& node, const GraphProgramOptions& options) {
@@ -101,6 +106,18 @@ Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
   return ChipWork{.flops = outside.flops + iterations * body.flops,
                   .memory_bytes = outside.memory_bytes + iterations * body.memory_bytes,
                   .link_bytes = options.devices > 1 ? AllReduceBytes(pruned, options) : 0};
+}
+
+double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options) {
+  constexpr double kPasses = 3;
+  double bytes = 0;
+  for (const Node& node : pruned.nodes()) {
+    const auto* attention = std::get_if<Attention>(&node.operation);
+    if (!attention) continue;
+    bytes += kPasses * static_cast<double>(DTypeBytes(DType::kF32) * attention->heads) *
+             ScoresOfHead(options);
+  }
+  return bytes / static_cast<double>(options.devices);
 }
 
 }  // namespace thresher

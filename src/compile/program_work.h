@@ -26,6 +26,13 @@ Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
                              const GraphProgramOptions& options,
                              const std::map<std::string, double>& costs);
 
+// Of the bytes that the compiler counts for one chip and batch: attention's f32 scores, written
+// once and read twice (for the sum of their exponentials, and for the product with the values).
+// Compilers count them like all others, but keep a block of them in the chip's own fast memory
+// where it fits (docs/accelerators-plugins.md has how that was seen): they are no traffic of the
+// main memory then.
+double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options);
+
 }  // namespace thresher
 
 #endif  // THRESHER_COMPILE_PROGRAM_WORK_H_
