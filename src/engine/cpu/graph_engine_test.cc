@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/cpu/numbers_for_test.h"
-#include "engine/cpu/transformer_for_test.h"
+#include "engine/common/transformer_for_test.h"
 
 namespace thresher {
 namespace {

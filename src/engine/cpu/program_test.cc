@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "engine/cpu/buffer_plan.h"
-#include "engine/cpu/transformer_for_test.h"
+#include "engine/common/transformer_for_test.h"
 
 namespace thresher {
 namespace {

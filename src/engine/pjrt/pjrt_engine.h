@@ -12,17 +12,11 @@
 #include "base/result.h"
 #include "engine/common/weight_lookup.h"
 #include "engine/engine.h"
+#include "engine/pjrt/device_mesh.h"
 #include "engine/pjrt/pjrt_client.h"
 #include "graph/graph.h"
 
 namespace thresher {
-
-// How the devices of a client share the work.
-struct DeviceMesh {
-  int64_t data = 0;   // groups of devices, each with all weights and its own batches; 0: as many as
-                      // there are devices for
-  int64_t model = 1;  // devices of a group, which share each batch: each has a part of the weights
-};
 
 struct PjrtEngineOptions {
   std::string name;              // "tpu", "xla-cpu", ...: EngineInfo's

@@ -1,6 +1,0 @@
-#ifndef THRESHER_ENGINE_PJRT_FIND_PLUGIN_H_
-#define THRESHER_ENGINE_PJRT_FIND_PLUGIN_H_
-
-#include "plugins/plugin_library.h"
-
-#endif  // THRESHER_ENGINE_PJRT_FIND_PLUGIN_H_
