@@ -26,16 +26,17 @@ struct CompilationInputs {
 // What came of compiling a program for chips that are not here. Value type; figures are of one
 // batch, and per chip where that is said.
 struct Compilation {
-  CompileTarget target;
+  CompileTarget target = {};
   int64_t chip_count = 0;     // of the topology
   int64_t chips_a_batch = 0;  // that share one batch
   int64_t tokens = 0;
   int64_t layer_loop_iterations = 0;
   double compile_seconds = 0;
-  ChipWork work;             // of each chip, as the compiler counts it
-  double useful_flops = 0;   // of the whole batch: causal-exact, no padding, no head
-  CompiledMemory memory;     // of each chip
-  double results_bytes = 0;  // of the whole batch: what crosses to the host
+  ChipWork work = {};          // of each chip, as the compiler counts it
+  double score_bytes = 0;      // of work.memory_bytes: AttentionScoreBytes
+  double useful_flops = 0;     // of the whole batch: causal-exact, no padding, no head
+  CompiledMemory memory = {};  // of each chip
+  double results_bytes = 0;    // of the whole batch: what crosses to the host
   Roofline roofline = {};
 
   // Counted / useful.

@@ -11,9 +11,9 @@ namespace thresher {
 
 // Devices to compile for that need not be here: "tpu:v5e:2x2".
 struct CompileTarget {
-  std::string plugin;    // "tpu"
-  std::string topology;  // "v5e:2x2", as the plug-in knows it
-  Chip chip;
+  std::string plugin = {};    // "tpu"
+  std::string topology = {};  // "v5e:2x2", as the plug-in knows it
+  Chip chip = {};
 };
 
 // kInvalidArgument, with what is possible, if it is none: only TPUs can be compiled for from afar.

@@ -15,7 +15,8 @@ constexpr double kGiga = 1e9;
 // Links of a chip together, one way, are published in Gbit/s.
 constexpr double kGigabit = 1e9 / 8;
 
-// Dense figures: NVIDIA's data sheets print twice as much, "with sparsity".
+// Dense figures: NVIDIA's data sheets print twice as much, "with sparsity"; and links one way, half
+// of what they print.
 const char* const kTpuDocs = "https://cloud.google.com/tpu/docs/";
 const char* const kNvidiaDocs = "https://www.nvidia.com/en-us/data-center/";
 
@@ -32,12 +33,13 @@ std::vector<Chip> MakeTable() {
                 .as_of = "2026-11"};
   };
   const auto gpu = [](const char* name, const char* page, double tflops, double gb,
-                      double gb_per_second) {
+                      double gb_per_second, double links_gb_per_second) {
     return Chip{.name = name,
                 .description = fmt::format("NVIDIA {}", page),
                 .peak_flops = tflops * kTera,
                 .memory_bytes = gb * kGiga,
                 .memory_bytes_per_second = gb_per_second * kGiga,
+                .link_bytes_per_second = links_gb_per_second * kGiga,
                 .source = std::string(kNvidiaDocs) + name,
                 .as_of = "2025-06"};
   };
@@ -46,10 +48,10 @@ std::vector<Chip> MakeTable() {
       tpu("v5e", 197, 16, 819, 1600),
       tpu("v5p", 459, 95, 2765, 4800),
       tpu("v6e", 918, 32, 1638, 3200),
-      gpu("h100", "H100 SXM 80 GB", 989, 80, 3350),
-      gpu("h200", "H200 SXM 141 GB", 989, 141, 4800),
-      gpu("a100", "A100 SXM 40 GB", 312, 40, 1555),
-      gpu("l4", "L4 24 GB", 121, 24, 300),
+      gpu("h100", "H100 SXM 80 GB", 989, 80, 3350, 450),
+      gpu("h200", "H200 SXM 141 GB", 989, 141, 4800, 450),
+      gpu("a100", "A100 SXM 40 GB", 312, 40, 1555, 300),
+      gpu("l4", "L4 24 GB", 121, 24, 300, 0),
   };
 }
 
