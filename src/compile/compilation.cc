@@ -1,11 +1,14 @@
 #include "compile/compilation.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <utility>
+#include <variant>
 
-#include "base/json.h"
+#include "base/byte_size.h"
 #include "compile/program_work.h"
 #include "engine/pjrt/pjrt_plugin.h"
 #include "engine/pjrt/pjrt_topology.h"
@@ -23,14 +26,30 @@ double UsefulFlops(const Graph& pruned, const CompilationInputs& inputs) {
   return BatchFlops(pruned, offsets);
 }
 
+double BytesOf(const TensorType& type) {
+  auto bytes = static_cast<double>(DTypeBytes(type.dtype));
+  for (const int64_t extent : type.shape) bytes *= static_cast<double>(extent);
+  return bytes;
+}
+
 double BytesOfResults(const GraphProgram& program) {
   double bytes = 0;
-  for (const TensorType& type : program.results) {
-    auto elements = static_cast<double>(DTypeBytes(type.dtype));
-    for (const int64_t extent : type.shape) elements *= static_cast<double>(extent);
-    bytes += elements;
-  }
+  for (const TensorType& type : program.results) bytes += BytesOf(type);
   return bytes;
+}
+
+// No compilation is needed to see that the weights do not fit.
+Status CheckWeightsFit(const GraphProgram& program, int64_t chips, const Chip& chip) {
+  double bytes = 0;
+  for (const ProgramArgument& argument : program.arguments) {
+    if (!std::holds_alternative<WeightArgument>(argument.meaning)) continue;
+    const bool is_split = std::ranges::find(argument.sharding, true) != argument.sharding.end();
+    bytes += BytesOf(argument.type) / static_cast<double>(is_split ? chips : 1);
+  }
+  if (bytes <= chip.memory_bytes) return OkStatus();
+  return FailedPrecondition(fmt::format(
+      "the weights are {} a chip, and {} has {}; let more chips share a batch with --chips",
+      FormatBytes(bytes), chip.description, FormatBytes(chip.memory_bytes)));
 }
 
 }  // namespace
@@ -64,8 +83,13 @@ Result<Compilation> CompileFor(const CompileTarget& target, const std::string& p
   ASSIGN_OR_RETURN(const Graph pruned, inputs.graph.PrunedTo(inputs.hooks));
   ASSIGN_OR_RETURN(const GraphProgram program,
                    WriteGraphProgram(inputs.graph, inputs.hooks, inputs.program));
+  RETURN_IF_ERROR(CheckWeightsFit(program, inputs.program.devices, target.chip));
   ASSIGN_OR_RETURN(const PjrtPlugin* plugin, PjrtPlugin::Load(plugin_path));
   ASSIGN_OR_RETURN(const PjrtTopology topology, PjrtTopology::Create(*plugin, target.topology));
+  if (inputs.program.devices > topology.device_count()) {
+    return InvalidArgument(fmt::format("--chips: {} has {} chips, fewer than {}", target.topology,
+                                       topology.device_count(), inputs.program.devices));
+  }
   Compilation compilation{.target = target};
   compilation.chip_count = topology.device_count();
   compilation.chips_a_batch = inputs.program.devices;
@@ -90,8 +114,14 @@ Result<Compilation> CompileFor(const CompileTarget& target, const std::string& p
 }
 
 void PrepareToCompileWithoutDevices() {
-  // Otherwise libtpu asks the cloud's metadata server, for minutes where there is none.
-  setenv("TPU_SKIP_MDS_QUERY", "1", /*overwrite=*/0);
+  // Otherwise libtpu asks the cloud's metadata server, for minutes where there is none; and tells
+  // the user to set the others, which only matter where TPUs are.
+  for (const auto& [name, value] : {std::pair{"TPU_SKIP_MDS_QUERY", "1"},
+                                    {"TPU_WORKER_HOSTNAMES", "localhost"},
+                                    {"TPU_ACCELERATOR_TYPE", "v5litepod-4"},
+                                    {"TPU_LOG_DIR", "disabled"}}) {
+    setenv(name, value, /*overwrite=*/0);
+  }
 }
 
 }  // namespace thresher

@@ -51,8 +51,9 @@ struct Compilation {
   double host_bytes_per_second(double efficiency) const;
 };
 
-// Compiles with the plug-in at `plugin_path`, once. kResourceExhausted if the compiler says that
-// the program does not fit the chip's memory; other errors carry the plug-in's message.
+// Compiles with the plug-in at `plugin_path`, once. kFailedPrecondition if the weights alone do not
+// fit a chip's memory, kResourceExhausted if the compiler says that the program does not,
+// kInvalidArgument if the topology has too few chips; other errors carry the plug-in's message.
 Result<Compilation> CompileFor(const CompileTarget& target, const std::string& plugin_path,
                                const CompilationInputs& inputs);
 
