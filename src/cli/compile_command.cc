@@ -165,7 +165,7 @@ std::string OutcomeText(const Outcome& outcome, const std::string& compiler, dou
                            FormatBytes(chip.memory_bytes_per_second), chip.source, chip.as_of));
   line("compiled",
        fmt::format("in {:.1f} s by {}: {} layers as a loop, {} tokens a batch", c.compile_seconds,
-                   c.compiler, c.layer_loop_iterations, FormatCount(c.tokens)));
+                   compiler, c.layer_loop_iterations, FormatCount(c.tokens)));
   for (const int64_t size : outcome.too_large) {
     line("", fmt::format("batches of {} tokens do not fit", FormatCount(size)));
   }

@@ -229,9 +229,10 @@ class TextReport {
     }
     if (forecast_.machines.empty()) return;
     Line("machines",
-         fmt::format("{}; estimates, not measurements: the roofline of the chip (or the peak of a "
-                     "CPU) x an assumed efficiency, or the upload if that is slower",
-                     workers));
+         fmt::format(
+             "{}; estimates: the chip's roofline (a CPU's peak) x assumed efficiency, or the "
+             "upload if that is slower",
+             workers));
     Line("", fmt::format("{:<14} {:>8} {:>5} {:>6} {:>14} {:<8} {:>11} {:>11}  {}", "", "TFLOP/s",
                          "eff.", "chips", "time", "bound by", inputs_.prices.currency, "pre-empt.",
                          "as of"));
