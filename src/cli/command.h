@@ -32,6 +32,7 @@ void AddBenchCommand(CLI::App& app, int& exit_status);
 void AddConfigCommand(CLI::App& app, int& exit_status);
 void AddCompileCommand(CLI::App& app, int& exit_status);
 void AddPluginsCommand(CLI::App& app, int& exit_status);
+void AddDevicesCommand(CLI::App& app, int& exit_status);
 
 // Prints "thresher: MESSAGE" on the standard error stream; the exit status for the code.
 int ReportError(const Status& status);

@@ -81,6 +81,7 @@ int Main(int argc, char** argv) {
   AddConfigCommand(app, exit_status);
   AddCompileCommand(app, exit_status);
   AddPluginsCommand(app, exit_status);
+  AddDevicesCommand(app, exit_status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "engine/common/weight_lookup.h"
+#include "engine/engine.h"
 #include "graph/graph.h"
 #include "model/reference_forward.h"
 #include "shard/convert.h"

@@ -155,7 +155,8 @@ GraphProgramOptions PjrtEngine::ProgramOptions(int64_t tokens) const {
           .stored = options_.stored_dtype,
           .embedding = embedding_.dtype,
           .devices = options_.mesh.model,
-          .loop_layers = options_.loop_layers};
+          .loop_layers = options_.loop_layers,
+          .attention_block = options_.attention_block};
 }
 
 Result<SizedProgram> PjrtEngine::Compile(int64_t tokens) {

@@ -24,8 +24,9 @@ struct PjrtEngineOptions {
   DType stored_dtype = DType::kBf16;
   int64_t max_batch_tokens = 2048;
   DeviceMesh mesh;
-  bool loop_layers = true;       // GraphProgramOptions
-  std::string executable_cache;  // folder of compiled programs; empty: none is kept
+  bool loop_layers = true;        // GraphProgramOptions
+  int64_t attention_block = 512;  // GraphProgramOptions
+  std::string executable_cache;   // folder of compiled programs; empty: none is kept
   // A batch that is not there after so long means a device that hangs: `on_hang` is called with a
   // message, and must not return, for nothing that the device holds can be freed.
   std::optional<int64_t> device_timeout_ms;

@@ -250,7 +250,8 @@ std::string MessageOf(const std::function<HloValue(StablehloWriter&)>& write) {
 
 TEST(StablehloWriterTest, OperandsThatDoNotFitAreNamed) {
   EXPECT_THAT(MessageOf([](StablehloWriter& w) {
-                return w.Add(w.Argument(F32({2, 3})), w.Constant(1));
+                const HloValue a = w.Argument(F32({2, 3}));
+                return w.Add(a, w.Constant(1));
               }),
               HasSubstr("add of tensor<2x3xf32>, tensor<f32>: the operands differ in type"));
   EXPECT_THAT(MessageOf([](StablehloWriter& w) {
@@ -291,8 +292,8 @@ TEST(StablehloWriterTest, OperandsThatDoNotFitAreNamed) {
 
 TEST(StablehloWriterTest, TheFirstMistakeIsReported) {
   EXPECT_THAT(MessageOf([](StablehloWriter& w) {
-                const HloValue wrong = w.Add(w.Argument(F32({2})), w.Constant(1));
-                return w.Reshape(wrong, {7});
+                const HloValue a = w.Argument(F32({2}));
+                return w.Reshape(w.Add(a, w.Constant(1)), {7});
               }),
               HasSubstr("add of"));
 }
