@@ -166,7 +166,7 @@ TEST_F(PlanTest, AcceleratorsByTheirRoofline) {
        "tpu-v4", "--machine", "tpu-v5e", "--machine", "gcp-c3-cpu", "--json"}));
   ASSERT_EQ(planned.exit_status, 0) << planned.Describe();
   const Json plan = Json::parse(planned.out);
-  const std::vector<Json> machines = plan.at("costs").at("machines");
+  const std::vector<Json> machines = plan.at("money").at("machines");
   ASSERT_EQ(machines.size(), 3U);
   EXPECT_EQ(machines[0].at("chip"), "v4");
   EXPECT_EQ(machines[0].at("chips_a_batch"), 1);
