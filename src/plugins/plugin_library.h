@@ -16,7 +16,7 @@ namespace thresher {
 //   FOLDER/NAME-VERSION/plugin.json    what it was made from, and every file with size and SHA-256
 //                      /...            the wheels' files, as Python would have them
 //   FOLDER/NAME.lock                   held while that plug-in is installed
-//   FOLDER/NAME.partial                an installation that has not ended
+//   FOLDER/NAME.partial-PID            an installation that has not ended
 //
 // A folder NAME-VERSION appears whole or not at all. Reading needs no Python and no lock.
 
