@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,7 +18,6 @@ namespace thresher {
 namespace {
 
 using testing::HasSubstr;
-using testing::Not;
 
 class AcceleratorTest : public GoldenRuns {
  protected:
@@ -194,10 +194,14 @@ TEST_F(AcceleratorTest, ADeviceThatFailsIsNamed) {
 TEST_F(AcceleratorTest, LittleMemoryTakesSmallerBatches) {
   Prepare("llama", "config.json");
   UseFault("little-memory");
-  const RunContent content =
-      RunWith("run", {"--engine", FaultyEngine(), "--mesh", "data=1", "--hooks", "all",
-                      "--batch-tokens", "128", "--executable-cache", "none"});
-  Compare(content);
+  const ProcessResult result =
+      Extract("run", {"--engine", FaultyEngine(), "--mesh", "data=1", "--hooks", "all",
+                      "--batch-tokens", "100", "--executable-cache", "none"});
+  EXPECT_EQ(result.exit_status, 0) << result.Describe();
+  EXPECT_THAT(result.err, HasSubstr("faulty plug-in: no memory for 112 rows"));
+  const Result<RunContent> content = ReadCompleteRun(folder_.path() + "/run");
+  ASSERT_TRUE(content.ok()) << content.status().message();
+  Compare(*content);
 }
 
 TEST_F(AcceleratorTest, ADeviceThatHangsEndsTheWorker) {

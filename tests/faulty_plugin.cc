@@ -6,6 +6,7 @@
 #include <pjrt_c_api.h>
 
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <set>
@@ -60,14 +61,16 @@ PJRT_Error* FailToExecute(PJRT_LoadedExecutable_Execute_Args*) {
   return MakeError(PJRT_Error_Code_INTERNAL, "the device caught fire");
 }
 
-// As a device whose memory holds batches of 64 rows: the last argument is one number for each row.
+// As a device whose memory holds batches of 100 rows: the last argument is one number for each row.
 PJRT_Error* ExecuteSmallBatches(PJRT_LoadedExecutable_Execute_Args* args) {
   PJRT_Buffer_Dimensions_Args dimensions = {};
   dimensions.struct_size = PJRT_Buffer_Dimensions_Args_STRUCT_SIZE;
   dimensions.buffer = args->argument_lists[0][args->num_args - 1];
   PJRT_Error* error = real->PJRT_Buffer_Dimensions(&dimensions);
   if (error != nullptr) return error;
-  if (dimensions.dims[0] > 64) {
+  if (dimensions.dims[0] > 100) {
+    std::fprintf(stderr, "faulty plug-in: no memory for %d rows\n",
+                 static_cast<int>(dimensions.dims[0]));
     return MakeError(PJRT_Error_Code_RESOURCE_EXHAUSTED,
                      "out of memory with " + std::to_string(dimensions.dims[0]) + " rows");
   }
@@ -99,7 +102,7 @@ extern "C" const PJRT_Api* GetPjrtApi() {
   api.PJRT_Error_GetCode = ErrorCode;
   if (fault == "old") api.pjrt_api_version.minor_version = 80;
   if (fault == "new-major") api.pjrt_api_version.major_version = 1;
-  if (fault == "short-table") api.struct_size = offsetof(PJRT_Api, PJRT_Event_Destroy);
+  if (fault == "short-table") api.struct_size = offsetof(PJRT_Api, PJRT_Plugin_Initialize);
   if (fault == "no-devices-function") api.struct_size = offsetof(PJRT_Api, PJRT_Client_Devices);
   if (fault == "tiny-table") api.struct_size = sizeof(size_t);
   if (fault == "client-fails") api.PJRT_Client_Create = FailToCreateClient;

@@ -42,7 +42,7 @@ struct RunSpec {
     std::string dtype;               // stored dtype: "bf16"
     std::string compute;             // "f32" or "bf16"
     std::string engine;              // "cpu", "tpu", ...
-    std::string plugin;              // what the engine runs through; empty: nothing
+    std::string plugin = {};         // what the engine runs through; empty: nothing
     int64_t batch_tokens = 0;        // the engine's packing: part of what decides the last bits
   } capture;
 
