@@ -87,7 +87,7 @@ Result<std::unique_ptr<GraphEngine>> GraphEngine::Create(const Graph& graph,
   const DType compute = in_bf16 ? DType::kBf16 : DType::kF32;
   const int threads = options.threads > 0 ? options.threads : UsableCores();
   // oneDNN's products with AMX slow down where they add up thousands of products an element.
-  const bool sums_gate_blocks = in_bf16 && OneDnnHasAmx();
+  const bool sums_gate_blocks = options.sums_gate_blocks.value_or(in_bf16 && OneDnnHasAmx());
   ASSIGN_OR_RETURN(Program program, CompileProgram(graph, hooks, compute, sums_gate_blocks));
   std::unique_ptr<GraphEngine> engine;
   RETURN_IF_ERROR(CatchExceptions(

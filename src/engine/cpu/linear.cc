@@ -41,8 +41,9 @@ void ConvertInputs(const LinearPart& part, DType dtype, std::byte* out) {
   const WeightView& weight = part.weight;
   if (part.inputs == weight.shape[1]) return ConvertWeight(weight, dtype, out);
   const int64_t element_bytes = DTypeBytes(weight.dtype);
+  WeightView used = weight;
+  used.shape = {part.inputs};
   for (int64_t row = 0; row < weight.shape[0]; ++row) {
-    WeightView used = {.dtype = weight.dtype, .shape = {part.inputs}};
     used.data = weight.data + (row * weight.shape[1] + part.first_input) * element_bytes;
     ConvertWeight(used, dtype, out + row * part.inputs * DTypeBytes(dtype));
   }
