@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/common/engine_checks.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/processor.h"
@@ -69,10 +70,7 @@ Result<std::unique_ptr<GraphEngine>> GraphEngine::Create(const Graph& graph,
                                                          const WeightLookup& lookup,
                                                          const std::vector<HookPoint>& hooks,
                                                          const CpuEngineOptions& options) {
-  if (hooks.empty()) return InvalidArgument("no hook points: there is nothing to compute");
-  if (std::ranges::adjacent_find(hooks, std::greater_equal<>()) != hooks.end()) {
-    return InvalidArgument("the hook points must be sorted, each once");
-  }
+  RETURN_IF_ERROR(CheckHooks(hooks));
   if (options.threads < 0) {
     return InvalidArgument(fmt::format("{} threads: must not be negative", options.threads));
   }
@@ -154,43 +152,6 @@ Status GraphEngine::LoadWeights(const Graph& graph, const WeightLookup& lookup) 
   });
 }
 
-Status GraphEngine::CheckBatch(const PackedBatch& batch,
-                               std::span<const HookOutput> outputs) const {
-  const std::span<const int64_t> offsets = batch.sequence_offsets;
-  const auto tokens = static_cast<int64_t>(batch.token_ids.size());
-  if (offsets.size() < 2 || offsets.front() != 0 || offsets.back() != tokens) {
-    return InvalidArgument("sequence offsets must go from 0 to the number of tokens");
-  }
-  if (std::ranges::adjacent_find(offsets, std::greater_equal<>()) != offsets.end()) {
-    return InvalidArgument("sequence offsets must rise: no sequence is empty");
-  }
-  if (outputs.size() != output_count_) {
-    return InvalidArgument(
-        fmt::format("{} outputs for {} hook points", outputs.size(), output_count_));
-  }
-  for (const HookOutput& output : outputs) {
-    if (output.rows == nullptr || (HasScale(stored_dtype_) && output.scales == nullptr)) {
-      return InvalidArgument("an output has no memory for its rows or their scales");
-    }
-  }
-  const int64_t vocabulary = embedding_.shape[0];
-  for (size_t t = 0; t < batch.token_ids.size(); ++t) {
-    const int32_t id = batch.token_ids[t];
-    if (id < 0 || id >= vocabulary) {
-      return InvalidArgument(
-          fmt::format("token id {} (token {} of the batch) is outside the vocabulary of {} entries",
-                      id, t, vocabulary));
-    }
-  }
-  if (!batch.stored_tokens || batch.stored_tokens->empty()) return OkStatus();
-  const std::span<const int32_t> stored = *batch.stored_tokens;
-  if (std::ranges::adjacent_find(stored, std::greater_equal<>()) != stored.end() ||
-      stored.front() < 0 || stored.back() >= tokens) {
-    return InvalidArgument("the stored tokens must be tokens of the batch, in order, each once");
-  }
-  return OkStatus();
-}
-
 void GraphEngine::PrepareBatch(const PackedBatch& batch) {
   const auto tokens = static_cast<int64_t>(batch.token_ids.size());
   chunk_rows_ = ChunkRowsFor(tokens, threads_);
@@ -246,7 +207,10 @@ void GraphEngine::PrepareMatmuls(int64_t tokens) {
 }
 
 Status GraphEngine::Forward(const PackedBatch& batch, std::span<const HookOutput> outputs) {
-  RETURN_IF_ERROR(CheckBatch(batch, outputs));
+  RETURN_IF_ERROR(CheckBatch(batch, outputs,
+                             {.hook_count = output_count_,
+                              .stored_dtype = stored_dtype_,
+                              .vocabulary = embedding_.shape[0]}));
   if (batch.row_count() == 0) return OkStatus();
   RETURN_IF_ERROR(CatchExceptions([&] { PrepareBatch(batch); }));
   for (const Stage& stage : program_.stages) {

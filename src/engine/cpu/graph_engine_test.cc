@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/common/transformer_for_test.h"
 #include "engine/cpu/numbers_for_test.h"
-#include "engine/cpu/transformer_for_test.h"
 
 namespace thresher {
 namespace {

@@ -5,8 +5,8 @@
 #include <variant>
 #include <vector>
 
+#include "engine/common/transformer_for_test.h"
 #include "engine/cpu/buffer_plan.h"
-#include "engine/cpu/transformer_for_test.h"
 
 namespace thresher {
 namespace {
