@@ -50,7 +50,8 @@ class Worker::Pipeline {
                    .format = parts.format,
                    .progress = parts.progress,
                    .spool = parts.spool,
-                   .events = parts.events}),
+                   .log = parts.log},
+                  {.trace = parts.trace}),
         ring_(options.arenas) {}
 
   Result<Outcome> Run();
@@ -70,6 +71,28 @@ class Worker::Pipeline {
   void Upload();
   void BeatUntilDone();
   Status Beat(const char* state);
+
+  void NameThread(const char* name) {
+    if (p_.trace) p_.trace->NameThread(name);
+  }
+  // The pipeline's waits, as the trace shows them.
+  bool WaitForRoom() {
+    const TraceSpan span(p_.trace, "wait");
+    return fed_.WaitForRoom();
+  }
+  template <typename T>
+  std::optional<T> Pop(BoundedQueue<T>& queue) {
+    const TraceSpan span(p_.trace, "wait");
+    return queue.Pop();
+  }
+  Result<ArenaRing::Lease> AcquireArena(int64_t bytes) {
+    const TraceSpan span(p_.trace, "wait");
+    return ring_.Acquire(bytes);
+  }
+  void WriteRest(UnitInFlight& unit) {
+    const TraceSpan span(p_.trace, "write", unit.job.unit);
+    unit.builder->Finish();
+  }
 
   void FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& status);
   void GiveUp(const Status& status);
@@ -115,6 +138,7 @@ Result<Worker::Outcome> Worker::Pipeline::Run() {
   std::thread feeder([&] { Feed(); });
   std::thread sealer([&] { Seal(); });
   std::thread uploader([&] { Upload(); });
+  NameThread("engine");
   RunEngine();
   feeder.join();
   filled_.Close();
@@ -128,7 +152,7 @@ Result<Worker::Outcome> Worker::Pipeline::Run() {
   beat_wakeup_.notify_all();
   beat.join();
   const Status last_beat = Beat("stopped");
-  if (!last_beat.ok()) p_.events("last heartbeat: " + last_beat.message());
+  if (!last_beat.ok()) p_.log.Warning("last heartbeat: " + last_beat.message());
   p_.report();
   if (gave_up_) {
     std::lock_guard lock(error_mutex_);
@@ -140,11 +164,12 @@ Result<Worker::Outcome> Worker::Pipeline::Run() {
 // --- feeder ---
 
 void Worker::Pipeline::Feed() {
+  NameThread("feeder");
   constexpr int64_t kLeastLeadUs = 2'000'000;
   int64_t units_fed = 0;
   int64_t batches_in_hand = 0;
   int64_t lead_us = kLeastLeadUs;
-  while (fed_.WaitForRoom()) {
+  while (WaitForRoom()) {
     WaitUntilNeeded(units_fed, batches_in_hand, lead_us);
     const std::optional<Ledger::Claimed> claimed = ClaimOrWait();
     if (!claimed) break;
@@ -163,6 +188,7 @@ void Worker::Pipeline::Feed() {
 // it is done: until then anybody may have it, and a worker that dies takes no second one with it.
 void Worker::Pipeline::WaitUntilNeeded(int64_t units_fed, int64_t batches_in_hand,
                                        int64_t lead_us) {
+  const TraceSpan span(p_.trace, "wait");
   constexpr int64_t kStepMs = 20;
   const int64_t begin_us = p_.clock.MonotonicUs();
   const auto is_early = [&] {
@@ -175,6 +201,7 @@ void Worker::Pipeline::WaitUntilNeeded(int64_t units_fed, int64_t batches_in_han
 
 // Nothing when the run is done or the worker stops.
 std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
+  const TraceSpan span(p_.trace, "claim");
   int64_t failures = 0;
   while (!Stopping()) {
     const int64_t ended_before = units_ended_;
@@ -183,6 +210,7 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
     if (step.ok()) {
       switch (step->kind) {
         case Ledger::Step::Kind::kClaimed:
+          p_.log.Info("claimed", {UnitField(step->claimed.unit), {"epoch", step->claimed.epoch}});
           return step->claimed;
         case Ledger::Step::Kind::kDone:
           complete_ = true;
@@ -195,7 +223,7 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
     }
     const Status& status = step.status();
     p_.progress.SetLastError(status.message());
-    p_.events("cannot claim a unit: " + status.message());
+    p_.log.Warning("cannot claim a unit: " + status.message());
     if (++failures >= options_.max_consecutive_failures) {
       GiveUp(status.WithContext("claiming a unit"));
       return std::nullopt;
@@ -207,9 +235,10 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
 
 // Null, with the claim ended, if the data set could not be read.
 UnitPointer Worker::Pipeline::Tokenise(const Ledger::Claimed& claimed) {
+  const TraceSpan span(p_.trace, "unit", claimed.unit);
   p_.progress.Hold(claimed.unit);
-  Result<UnitJob> job =
-      TokeniseUnit(p_.samples, claimed.unit, claimed.epoch, p_.run.plan.Samples(claimed.unit));
+  Result<UnitJob> job = TokeniseUnit(p_.samples, claimed.unit, claimed.epoch,
+                                     p_.run.plan.Samples(claimed.unit), p_.trace);
   if (!job.ok()) {
     UnitJob unread;
     unread.unit = claimed.unit;
@@ -230,7 +259,8 @@ UnitPointer Worker::Pipeline::Tokenise(const Ledger::Claimed& claimed) {
   auto unit = std::make_shared<UnitInFlight>(*std::move(job));
   unit->job.batches = PackBatches(unit->job.sequence_offsets, p_.engine.info().max_batch_tokens);
   for (const RejectedSample& rejected : unit->job.rejected) {
-    p_.events("sample " + std::to_string(rejected.sample) + " rejected: " + rejected.reason);
+    p_.log.Warning("sample " + std::to_string(rejected.sample) + " rejected: " + rejected.reason,
+                   {UnitField(unit->job.unit)});
   }
   return unit;
 }
@@ -241,7 +271,7 @@ void Worker::Pipeline::RunEngine() {
   while (true) {
     const int64_t wait_begin_us = p_.clock.MonotonicUs();
     ++units_asked_for_;
-    std::optional<UnitPointer> unit = fed_.Pop();
+    std::optional<UnitPointer> unit = Pop(fed_);
     p_.progress.engine_wait_for_unit_us += p_.clock.MonotonicUs() - wait_begin_us;
     if (!unit) return;
     if (Stopping()) {
@@ -254,9 +284,10 @@ void Worker::Pipeline::RunEngine() {
 
 void Worker::Pipeline::Compute(const UnitPointer& unit) {
   const UnitJob& job = unit->job;
+  const TraceSpan span(p_.trace, "unit", job.unit);
   unit->builder.emplace(p_.format, job);
   const int64_t wait_begin_us = p_.clock.MonotonicUs();
-  Result<ArenaRing::Lease> arena = ring_.Acquire(unit->builder->file_bytes());
+  Result<ArenaRing::Lease> arena = AcquireArena(unit->builder->file_bytes());
   p_.progress.engine_wait_for_arena_us += p_.clock.MonotonicUs() - wait_begin_us;
   if (!arena.ok()) return FailUnit(*unit, LeaseEnd::kReleased, arena.status());
   unit->arena = *std::move(arena);
@@ -287,7 +318,8 @@ int64_t Worker::Pipeline::SequencesLeftByOthers(UnitInFlight& unit) {
   const int64_t spooled = p_.spool ? p_.spool->Load(p_.format, unit.job, *unit.builder) : 0;
   if (spooled > 0) {
     ++p_.progress.units_adopted;
-    p_.events(UnitName(unit.job.unit) + ": an earlier upload failed; its local copy is used");
+    p_.log.Warning(UnitName(unit.job.unit) + ": an earlier upload failed; its local copy is used",
+                   {UnitField(unit.job.unit)});
     return spooled;
   }
   if (unit.job.epoch == 1) return 0;
@@ -299,6 +331,7 @@ Status Worker::Pipeline::ForwardBatch(UnitInFlight& unit, const BatchRange& batc
   const int64_t first_row = unit.job.row_offsets[static_cast<size_t>(batch.first_sequence)];
   const EngineBatch engine_batch(unit.job, batch);
   const PackedBatch packed = engine_batch.packed();
+  const TraceSpan span(p_.trace, "forward", unit.job.unit);
   const int64_t begin_us = p_.clock.MonotonicUs();
   RETURN_IF_ERROR(p_.engine.Forward(packed, unit.builder->Outputs(first_row)));
   const int64_t took_us = p_.clock.MonotonicUs() - begin_us;
@@ -326,6 +359,8 @@ bool Worker::Pipeline::WorthFinishing(const UnitInFlight& unit, size_t next_batc
 // done twice. (Exactness does not depend on this.) After three times to live it gives up.
 void Worker::Pipeline::WaitWhileHeartbeatIsStale() {
   const int64_t ttl_ms = p_.ledger.options().lease_ttl_ms;
+  if (p_.ledger.MillisecondsSinceBeat() <= ttl_ms / 2) return;
+  const TraceSpan span(p_.trace, "wait");
   while (!Stopping() && p_.ledger.MillisecondsSinceBeat() > ttl_ms / 2) {
     const int64_t failing_since_ms = beats_fail_since_ms_;
     if (failing_since_ms >= 0 && p_.clock.MonotonicMs() - failing_since_ms > 3 * ttl_ms) {
@@ -340,14 +375,17 @@ void Worker::Pipeline::WaitWhileHeartbeatIsStale() {
 // --- sealer ---
 
 void Worker::Pipeline::Seal() {
-  while (std::optional<SealRequest> request = filled_.Pop()) {
+  NameThread("sealer");
+  while (std::optional<SealRequest> request = Pop(filled_)) {
     UnitInFlight& unit = *request->unit;
     switch (request->step) {
-      case SealStep::kRows:
+      case SealStep::kRows: {
+        const TraceSpan span(p_.trace, "checksum", unit.job.unit);
         unit.builder->Absorb(request->end_row);
         break;
+      }
       case SealStep::kComplete:
-        unit.builder->Finish();
+        WriteRest(unit);
         sealed_.Push({std::move(request->unit), std::nullopt});
         break;
       case SealStep::kHandOver:
@@ -360,8 +398,10 @@ void Worker::Pipeline::Seal() {
 // --- uploader ---
 
 void Worker::Pipeline::Upload() {
-  while (std::optional<UploadRequest> request = sealed_.Pop()) {
+  NameThread("uploader");
+  while (std::optional<UploadRequest> request = Pop(sealed_)) {
     UnitInFlight& unit = *request->unit;
+    const TraceSpan span(p_.trace, "unit", unit.job.unit);
     const Status status = request->hand_over_sequences
                               ? uploader_.HandOver(unit, *request->hand_over_sequences)
                               : uploader_.Finish(unit);
@@ -373,10 +413,12 @@ void Worker::Pipeline::Upload() {
     }
     // The store's fault, not the unit's: it stays open for others and does not count as poison.
     FailUnit(unit, LeaseEnd::kReleased, status);
-    p_.events(UnitName(unit.job.unit) +
-              " stays open, for this worker and others. If uploads go on failing, ask \"thresher "
-              "doctor " +
-              p_.store.url() + "\" what is wrong with the store");
+    p_.log.Warning(
+        UnitName(unit.job.unit) +
+            " stays open, for this worker and others. If uploads go on failing, ask \"thresher "
+            "doctor " +
+            p_.store.url() + "\" what is wrong with the store",
+        {UnitField(unit.job.unit)});
   }
 }
 
@@ -385,11 +427,14 @@ void Worker::Pipeline::Upload() {
 void Worker::Pipeline::FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& status) {
   p_.progress.LetGo(unit.job.unit);
   const Status ended = p_.ledger.EndClaim(unit.claimed(), end, status.message());
-  if (!ended.ok()) p_.events("ending the claim: " + ended.message());
+  if (!ended.ok()) {
+    p_.log.Warning("ending the claim: " + ended.message(), {UnitField(unit.job.unit)});
+  }
   if (status.code() == Code::kCancelled) return;
   ++p_.progress.units_failed;
   p_.progress.SetLastError(status.message());
-  p_.events(UnitName(unit.job.unit) + " failed: " + status.message());
+  p_.log.Warning(UnitName(unit.job.unit) + " failed: " + status.message(),
+                 {UnitField(unit.job.unit)});
   ++units_ended_;
   const int64_t failures = ++consecutive_failures_;
   if (failures < options_.max_consecutive_failures) return;
@@ -425,7 +470,7 @@ void Worker::Pipeline::BeatUntilDone() {
     } else {
       if (beats_fail_since_ms_ < 0) beats_fail_since_ms_ = p_.clock.MonotonicMs();
       p_.progress.SetLastError("heartbeat: " + status.message());
-      p_.events("heartbeat: " + status.message());
+      p_.log.Warning("heartbeat: " + status.message());
     }
     next_beat_ms = p_.clock.MonotonicMs() + options_.beat_interval_ms;
     lock.lock();

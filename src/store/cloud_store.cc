@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/rust_memory.h"
 #include "rust/thresher_rust.h"
-#include "store/scrub.h"
+#include "base/scrub.h"
 
 namespace thresher {
 namespace {

@@ -137,7 +137,27 @@ struct ManifestEntry {
 };
 
 // The content of manifest.json: a pure function of run, commits and quarantine, so that whoever
-// writes it writes the same bytes. `entries` and `quarantined` ascending by unit.
+// writes it writes the same bytes. Holds the text of the units added so far and nothing else.
+class ManifestWriter {
+ public:
+  ManifestWriter(std::string run_fingerprint, int64_t unit_count);
+
+  // Ascending by unit.
+  void Add(const ManifestEntry& entry);
+
+  // `quarantined` ascending by unit.
+  std::string Finish(const std::vector<Quarantine>& quarantined) &&;
+
+  int64_t rejected_count() const { return sum_.rejected_count; }
+
+ private:
+  std::string run_fingerprint_;
+  int64_t unit_count_;
+  ManifestEntry sum_;
+  std::string units_;
+};
+
+// The same at once.
 std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
                          const std::vector<ManifestEntry>& entries,
                          const std::vector<Quarantine>& quarantined);

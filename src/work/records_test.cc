@@ -161,5 +161,56 @@ TEST(PlanTest, RejectsBoundariesThatDoNotRise) {
   }
 }
 
+// The slow twin of ManifestWriter: the whole manifest as one JSON value.
+std::string ManifestAsOneValue(const std::string& run, int64_t unit_count,
+                               const std::vector<ManifestEntry>& entries) {
+  nlohmann::ordered_json json = {{"format_version", 1},
+                                 {"run", run},
+                                 {"state", "complete"},
+                                 {"unit_count", unit_count},
+                                 {"sample_count", 0},
+                                 {"sequence_count", 0},
+                                 {"rejected_count", 0},
+                                 {"truncated_count", 0},
+                                 {"token_count", 0},
+                                 {"bytes", 0},
+                                 {"quarantined", nlohmann::ordered_json::array()},
+                                 {"units", nlohmann::ordered_json::array()}};
+  const auto add = [&](const char* field, int64_t value) {
+    json[field] = json[field].get<int64_t>() + value;
+  };
+  for (const ManifestEntry& entry : entries) {
+    add("sample_count", entry.sample_count);
+    add("sequence_count", entry.sequence_count);
+    add("truncated_count", entry.truncated_count);
+    add("token_count", entry.token_count);
+    add("bytes", entry.bytes);
+    json["units"].push_back({{"unit", entry.unit},
+                             {"shard", entry.shard},
+                             {"bytes", entry.bytes},
+                             {"checksum", entry.checksum},
+                             {"first_sample", entry.first_sample},
+                             {"sample_count", entry.sample_count},
+                             {"token_count", entry.token_count}});
+  }
+  return json.dump(1) + "\n";
+}
+
+TEST(ManifestTest, UnitByUnitIsTheSameAsAtOnce) {
+  std::vector<ManifestEntry> entries;
+  for (int64_t unit = 0; unit < 4; ++unit) {
+    EXPECT_EQ(ManifestText("r", 4, entries, {}), ManifestAsOneValue("r", 4, entries));
+    entries.push_back({.unit = unit,
+                       .shard = "tpu_0/a \"quoted\"\nname" + std::to_string(unit),
+                       .bytes = 10 + unit,
+                       .checksum = "crc32c:00000000",
+                       .first_sample = 3 * unit,
+                       .sample_count = 3,
+                       .sequence_count = 5,
+                       .token_count = 7,
+                       .truncated_count = 1});
+  }
+}
+
 }  // namespace
 }  // namespace thresher
