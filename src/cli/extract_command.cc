@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -30,7 +32,10 @@
 #include "extract/preemption.h"
 #include "extract/spool.h"
 #include "extract/worker.h"
+#include "monitor/prometheus_text.h"
+#include "monitor/worker_metrics.h"
 #include "store/store.h"
+#include "web/http_server.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -217,6 +222,38 @@ Result<std::unique_ptr<TraceWriter>> OpenTrace(const ExtractOptions& options,
   return trace;
 }
 
+Result<std::string> FirstLineOf(const std::string& path) {
+  std::ifstream in(path);
+  std::string line;
+  if (!std::getline(in, line) || line.empty()) {
+    return InvalidArgument("--metrics-token-file: " + path + " has no first line, or is not there");
+  }
+  return line;
+}
+
+// Null if none is asked for.
+Result<std::unique_ptr<HttpServer>> ServeMetrics(const ExtractSettings& settings,
+                                                 std::function<std::string()> metrics) {
+  if (settings.metrics_port.empty()) return std::unique_ptr<HttpServer>();
+  HttpServer::Options options{.threads = 4};
+  Result<ListenAddress> address = ParseListenAddress(settings.metrics_port);
+  if (!address.ok()) return address.status().WithContext("--metrics-port");
+  options.address = *std::move(address);
+  if (!settings.metrics_token_file.empty()) {
+    ASSIGN_OR_RETURN(options.token, FirstLineOf(settings.metrics_token_file));
+  } else if (!options.address.IsLoopback()) {
+    return InvalidArgument("--metrics-port: " + settings.metrics_port +
+                           " can be reached from other machines; give --metrics-token-file, too");
+  }
+  const auto answer = [metrics = std::move(metrics)](const WebRequest& request) {
+    if (request.path != "/metrics") return WebAnswer{.status = 404, .body = "see /metrics\n"};
+    return WebAnswer{.content_type = std::string(kPrometheusContentType), .body = metrics()};
+  };
+  Result<std::unique_ptr<HttpServer>> server = HttpServer::Start(options, answer);
+  if (!server.ok()) return server.status().WithContext("--metrics-port");
+  return server;
+}
+
 int64_t PollMs(const ExtractOptions& options) {
   return std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000);
 }
@@ -312,6 +349,12 @@ Result<int> Extract(ExtractOptions options) {
                      .bytes_per_token = inputs.bytes_per_token});
   CheckpointMirror mirror(options, progress);
   ASSIGN_OR_RETURN(const std::unique_ptr<TraceWriter> trace, OpenTrace(options, session));
+  const auto metrics = [&] {
+    return WorkerMetrics(progress, run.plan.unit_count(),
+                         {{"worker", std::to_string(options.worker_id)}, {"session", session}});
+  };
+  ASSIGN_OR_RETURN(const std::unique_ptr<HttpServer> server, ServeMetrics(settings, metrics));
+  if (server) log.Notice("metrics: " + server->url() + "/metrics");
   // A complete run needs no engine.
   ASSIGN_OR_RETURN(const std::optional<Completion> completed, FindCompletion(*inputs.store, run));
   bool is_complete = completed.has_value();

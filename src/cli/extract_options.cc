@@ -155,6 +155,11 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
       "info; with --quiet: warning]");
   settings.Add("--trace", t.trace,
                "Write where this worker's time goes to this file, for ui.perfetto.dev [no trace]");
+  settings.Add("--metrics-port", t.metrics_port,
+               "Serve this worker's metrics for Prometheus at http://127.0.0.1:PORT/metrics; "
+               "ADDRESS:PORT or :PORT (all addresses) with a token [none]");
+  settings.Add("--metrics-token-file", t.metrics_token_file,
+               "File whose first line a scraper has to send as bearer token [no token]");
   RegisterStoreSettings(settings, t.store);
 }
 

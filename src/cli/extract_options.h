@@ -53,6 +53,8 @@ struct ExtractSettings {
   std::string log_format = "plain";
   std::string log_level;  // empty: by format and quiet
   std::string trace;      // empty: none
+  std::string metrics_port;        // empty: none
+  std::string metrics_token_file;  // empty: no token
   StoreSettings store;
 };
 

@@ -17,6 +17,8 @@ Status Uploader::Finish(UnitInFlight& unit) {
   const auto on_uploaded = [&](int64_t upload_ms) {
     took_ms = upload_ms;
     upload_bytes_per_ms_ = std::max<int64_t>(1, commit.bytes / std::max<int64_t>(1, upload_ms));
+    p_.progress.bytes_uploaded += commit.bytes;
+    p_.progress.upload_us += 1000 * upload_ms;
   };
   ASSIGN_OR_RETURN(const Published published,
                    PublishShard(p_.store, p_.clock, p_.ledger, commit, unit.builder->file(),
@@ -57,6 +59,7 @@ void Uploader::CountCommit(const Commit& commit) {
   p_.progress.samples_rejected += static_cast<int64_t>(commit.rejected.size());
   p_.progress.samples_truncated += commit.truncated_count;
   p_.progress.tokens_committed += commit.token_count;
+  p_.progress.forward_tokens_committed += commit.forward_token_count;
   p_.progress.bytes_committed += commit.bytes;
   p_.progress.last_sample_committed = commit.first_sample + commit.sample_count - 1;
 }

@@ -121,6 +121,8 @@ class Worker::Pipeline {
   std::atomic<int64_t> bytes_to_upload_{0};  // of units that are computed
   std::atomic<int64_t> stop_seen_ms_{-1};
   std::atomic<int64_t> beats_fail_since_ms_{-1};  // -1: the last one got through
+  RateMeter computed_{60'000};                    // by Beat alone: tokens
+  RateMeter uploaded_{300'000};                   // by Beat alone: bytes of shards
   std::mutex error_mutex_;
   Status last_error_;
   std::mutex beat_mutex_;
@@ -237,6 +239,7 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
 UnitPointer Worker::Pipeline::Tokenise(const Ledger::Claimed& claimed) {
   const TraceSpan span(p_.trace, "unit", claimed.unit);
   p_.progress.Hold(claimed.unit);
+  if (claimed.epoch > 1) ++p_.progress.units_taken_over;
   Result<UnitJob> job = TokeniseUnit(p_.samples, claimed.unit, claimed.epoch,
                                      p_.run.plan.Samples(claimed.unit), p_.trace);
   if (!job.ok()) {
@@ -339,6 +342,7 @@ Status Worker::Pipeline::ForwardBatch(UnitInFlight& unit, const BatchRange& batc
   p_.progress.engine_busy_us += took_us;
   p_.progress.tokens_computed += packed.token_count();
   p_.progress.rows_computed += packed.row_count();
+  p_.progress.progressed_unix_ms = p_.clock.UnixMs();
   return OkStatus();
 }
 
@@ -406,11 +410,14 @@ void Worker::Pipeline::Upload() {
                               ? uploader_.HandOver(unit, *request->hand_over_sequences)
                               : uploader_.Finish(unit);
     if (!request->hand_over_sequences) bytes_to_upload_ -= unit.builder->file_bytes();
+    p_.progress.progressed_unix_ms = p_.clock.UnixMs();
     if (status.ok()) {
       ++units_ended_;
       if (!request->hand_over_sequences) consecutive_failures_ = 0;
       continue;
     }
+    ++p_.progress.uploads_failed;
+    p_.progress.upload_failed_unix_ms = p_.clock.UnixMs();
     // The store's fault, not the unit's: it stays open for others and does not count as poison.
     FailUnit(unit, LeaseEnd::kReleased, status);
     p_.log.Warning(
@@ -482,6 +489,13 @@ Status Worker::Pipeline::Beat(const char* state) {
   heartbeat.state = state;
   heartbeat.updated_unix_ms = p_.clock.UnixMs();
   p_.progress.Describe(heartbeat);
+  heartbeat.lease_ttl_ms = p_.ledger.options().lease_ttl_ms;
+  heartbeat.beat_interval_ms = options_.beat_interval_ms;
+  const int64_t now_ms = p_.clock.MonotonicMs();
+  computed_.Add(now_ms, heartbeat.tokens_computed);
+  uploaded_.Add(now_ms, heartbeat.bytes_uploaded);
+  heartbeat.recent_tokens_per_second = computed_.PerSecond();
+  heartbeat.recent_bytes_per_second = uploaded_.PerSecond();
   return p_.ledger.Beat(heartbeat);
 }
 

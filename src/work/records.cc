@@ -26,6 +26,37 @@ Json ToJson(const TensorStatistics& s) {
           {"max_abs", s.max_abs}};
 }
 
+// Fields of a heartbeat that those of older programs lack.
+struct OptionalInteger {
+  const char* name;
+  int64_t Heartbeat::*value;
+};
+constexpr OptionalInteger kHeartbeatIntegers[] = {
+    {"lease_ttl_ms", &Heartbeat::lease_ttl_ms},
+    {"beat_interval_ms", &Heartbeat::beat_interval_ms},
+    {"forward_tokens_committed", &Heartbeat::forward_tokens_committed},
+    {"samples_rejected", &Heartbeat::samples_rejected},
+    {"samples_truncated", &Heartbeat::samples_truncated},
+    {"units_failed", &Heartbeat::units_failed},
+    {"units_taken_over", &Heartbeat::units_taken_over},
+    {"bytes_uploaded", &Heartbeat::bytes_uploaded},
+    {"uploads_failed", &Heartbeat::uploads_failed},
+    {"upload_failed_unix_ms", &Heartbeat::upload_failed_unix_ms},
+    {"progressed_unix_ms", &Heartbeat::progressed_unix_ms},
+};
+struct OptionalNumber {
+  const char* name;
+  double Heartbeat::*value;
+};
+constexpr OptionalNumber kHeartbeatNumbers[] = {
+    {"recent_tokens_per_second", &Heartbeat::recent_tokens_per_second},
+    {"recent_bytes_per_second", &Heartbeat::recent_bytes_per_second},
+    {"engine_seconds", &Heartbeat::engine_seconds},
+    {"wait_for_unit_seconds", &Heartbeat::wait_for_unit_seconds},
+    {"wait_for_arena_seconds", &Heartbeat::wait_for_arena_seconds},
+    {"upload_seconds", &Heartbeat::upload_seconds},
+};
+
 }  // namespace
 
 std::string Lease::ToText() const {
@@ -165,6 +196,8 @@ std::string Heartbeat::ToText() const {
   json["tokens_computed"] = tokens_computed;
   json["tokens_per_second"] = tokens_per_second;
   json["last_error"] = last_error;
+  for (const OptionalInteger& field : kHeartbeatIntegers) json[field.name] = this->*field.value;
+  for (const OptionalNumber& field : kHeartbeatNumbers) json[field.name] = this->*field.value;
   return Dump(json, 1) + "\n";
 }
 
@@ -190,6 +223,12 @@ Result<Heartbeat> Heartbeat::FromText(std::string_view text, std::string_view na
   heartbeat.tokens_computed = fields.Integer("tokens_computed", 0);
   heartbeat.tokens_per_second = fields.Number("tokens_per_second");
   heartbeat.last_error = fields.String("last_error");
+  for (const OptionalInteger& field : kHeartbeatIntegers) {
+    if (fields.Has(field.name)) heartbeat.*field.value = fields.Integer(field.name, 0);
+  }
+  for (const OptionalNumber& field : kHeartbeatNumbers) {
+    if (fields.Has(field.name)) heartbeat.*field.value = fields.Number(field.name);
+  }
   RETURN_IF_ERROR(fields.status());
   return heartbeat;
 }

@@ -105,6 +105,25 @@ struct Heartbeat {
   double tokens_per_second = 0;  // since the engine's first unit
   std::string last_error;
 
+  // The rest is 0 in heartbeats of programs that did not write it yet.
+  int64_t lease_ttl_ms = 0;      // of this worker
+  int64_t beat_interval_ms = 0;  // how often it means to write a heartbeat
+  int64_t forward_tokens_committed = 0;
+  int64_t samples_rejected = 0;   // of committed units
+  int64_t samples_truncated = 0;  // of committed units
+  int64_t units_failed = 0;
+  int64_t units_taken_over = 0;         // claimed after somebody else had claimed them
+  int64_t bytes_uploaded = 0;           // of shards, duplicates included
+  int64_t uploads_failed = 0;           // for good: the unit stayed open
+  int64_t upload_failed_unix_ms = 0;    // the last of them
+  int64_t progressed_unix_ms = 0;       // when it last computed a batch or ended a unit
+  double recent_tokens_per_second = 0;  // computed, over the last minute
+  double recent_bytes_per_second = 0;   // uploaded, over the last five minutes
+  double engine_seconds = 0;            // forward passes
+  double wait_for_unit_seconds = 0;     // the engine had nothing to do
+  double wait_for_arena_seconds = 0;    // the engine waited for uploads
+  double upload_seconds = 0;
+
   std::string ToText() const;
   static Result<Heartbeat> FromText(std::string_view text, std::string_view name);
 };

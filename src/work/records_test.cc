@@ -88,6 +88,17 @@ TEST(RecordsTest, SmallRecordsReadBack) {
   heartbeat.session = "abc";
   heartbeat.units_held = {4, 5};
   EXPECT_EQ(Heartbeat::FromText(heartbeat.ToText(), "h")->units_held, (std::vector<int64_t>{4, 5}));
+  // One of a program that did not know the newer fields yet.
+  heartbeat.bytes_uploaded = 7;
+  heartbeat.upload_seconds = 1.5;
+  const std::string text = heartbeat.ToText();
+  EXPECT_EQ(Heartbeat::FromText(text, "h")->bytes_uploaded, 7);
+  EXPECT_EQ(Heartbeat::FromText(text, "h")->upload_seconds, 1.5);
+  const std::string older = text.substr(0, text.find(",\n \"lease_ttl_ms\"")) + "}";
+  const Result<Heartbeat> parsed = Heartbeat::FromText(older, "h");
+  ASSERT_TRUE(parsed.ok()) << parsed.status().message() << older;
+  EXPECT_EQ(parsed->units_held, (std::vector<int64_t>{4, 5}));
+  EXPECT_EQ(parsed->bytes_uploaded, 0);
   const Quarantine quarantine{4, 40, 10, {"one", "two"}};
   EXPECT_EQ(Quarantine::FromText(quarantine.ToText(), "q")->errors.size(), 2u);
 }
