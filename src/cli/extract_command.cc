@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -19,6 +17,7 @@
 #include "cli/extract_inputs.h"
 #include "cli/extract_options.h"
 #include "cli/log_output.h"
+#include "cli/metrics_server.h"
 #include "cli/reporter.h"
 #include "cli/stderr_lines.h"
 #include "cli/stop_signals.h"
@@ -32,7 +31,6 @@
 #include "extract/preemption.h"
 #include "extract/spool.h"
 #include "extract/worker.h"
-#include "monitor/prometheus_text.h"
 #include "monitor/worker_metrics.h"
 #include "store/store.h"
 #include "web/http_server.h"
@@ -220,38 +218,6 @@ Result<std::unique_ptr<TraceWriter>> OpenTrace(const ExtractOptions& options,
                           fmt::format("worker {}, session {}", options.worker_id, session));
   if (!trace.ok()) return trace.status().WithContext("--trace");
   return trace;
-}
-
-Result<std::string> FirstLineOf(const std::string& path) {
-  std::ifstream in(path);
-  std::string line;
-  if (!std::getline(in, line) || line.empty()) {
-    return InvalidArgument("--metrics-token-file: " + path + " has no first line, or is not there");
-  }
-  return line;
-}
-
-// Null if none is asked for.
-Result<std::unique_ptr<HttpServer>> ServeMetrics(const ExtractSettings& settings,
-                                                 std::function<std::string()> metrics) {
-  if (settings.metrics_port.empty()) return std::unique_ptr<HttpServer>();
-  HttpServer::Options options{.threads = 4};
-  Result<ListenAddress> address = ParseListenAddress(settings.metrics_port);
-  if (!address.ok()) return address.status().WithContext("--metrics-port");
-  options.address = *std::move(address);
-  if (!settings.metrics_token_file.empty()) {
-    ASSIGN_OR_RETURN(options.token, FirstLineOf(settings.metrics_token_file));
-  } else if (!options.address.IsLoopback()) {
-    return InvalidArgument("--metrics-port: " + settings.metrics_port +
-                           " can be reached from other machines; give --metrics-token-file, too");
-  }
-  const auto answer = [metrics = std::move(metrics)](const WebRequest& request) {
-    if (request.path != "/metrics") return WebAnswer{.status = 404, .body = "see /metrics\n"};
-    return WebAnswer{.content_type = std::string(kPrometheusContentType), .body = metrics()};
-  };
-  Result<std::unique_ptr<HttpServer>> server = HttpServer::Start(options, answer);
-  if (!server.ok()) return server.status().WithContext("--metrics-port");
-  return server;
 }
 
 int64_t PollMs(const ExtractOptions& options) {

@@ -51,8 +51,8 @@ struct ExtractSettings {
   bool quiet = false;
   bool json = false;
   std::string log_format = "plain";
-  std::string log_level;  // empty: by format and quiet
-  std::string trace;      // empty: none
+  std::string log_level;           // empty: by format and quiet
+  std::string trace;               // empty: none
   std::string metrics_port;        // empty: none
   std::string metrics_token_file;  // empty: no token
   StoreSettings store;

@@ -388,7 +388,7 @@ Status InspectFile(const InspectSettings& settings, const StoreOptions& store_op
   const std::string folder = slash == std::string::npos ? "."
                              : slash == 0               ? "/"
                                                         : settings.target.substr(0, slash);
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(folder, store_options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStoreForPeople(folder, store_options));
   const Result<FileContent> content = ReadFile(*store, key);
   if (!content.ok()) return content.status().WithContext(settings.target);
   if (settings.json) {

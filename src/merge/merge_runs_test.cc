@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,7 +63,7 @@ std::vector<std::pair<std::string, std::string>> ContentOf(Store& store) {
 }
 
 VerifyReport Verify(Store& store) {
-  Result<VerifyReport> report = VerifyRun(store, {.threads = 1});
+  Result<VerifyReport> report = VerifyRun(store, {.recompute_fraction = 0, .threads = 1});
   EXPECT_TRUE(report.ok()) << report.status().message();
   return report.ok() ? *report : VerifyReport{};
 }
@@ -128,6 +129,34 @@ TEST_F(MergeTest, TheMergedRunHasTheRowsOfItsPartsAndIsSound) {
   for (const std::string& row : RowsOf(b_.store(), 4)) expected.push_back(row);
   EXPECT_EQ(RowsOf(output_, 0), expected);
   EXPECT_EQ(expected.size(), 9U);
+}
+
+// Verify reads the parts' data sets again, and finds rows that are not theirs.
+TEST_F(MergeTest, RowsAreComparedWithTheDataSetsOfTheParts) {
+  RunForTest::Options options = PartOptions(Records("ab", 4));
+  options.inputs_can_be_found = true;
+  RunForTest a(options);
+  options.records = Records("cd", 5);
+  RunForTest b(options);
+  ASSERT_TRUE(Merge({&a, &b}, output_).ok());
+  const VerifyReport sound = Verify(output_);
+  EXPECT_TRUE(sound.rows_were_identified) << Lines(sound);
+  EXPECT_EQ(sound.damage_count, 0) << Lines(sound);
+  // The second part's data set is no longer what it was.
+  std::ofstream(b.dataset_path()) << R"({"id": "zz", "token_ids": [1]})"
+                                  << "\n";
+  const VerifyReport changed = Verify(output_);
+  EXPECT_FALSE(changed.rows_were_identified);
+  EXPECT_THAT(Lines(changed), HasSubstr("rows were not compared with the data set"));
+  MemoryStore swapped;
+  b.ForgeElement<int32_t>(0, "token_ids", 0, 7);
+  std::ofstream(b.dataset_path()) << [&] {
+    std::string text;
+    for (const std::string& record : Records("cd", 5)) text += record + "\n";
+    return text;
+  }();
+  ASSERT_TRUE(Merge({&a, &b}, swapped).ok());
+  EXPECT_THAT(Lines(Verify(swapped)), HasSubstr("other token ids than the data set gives"));
 }
 
 TEST_F(MergeTest, StatisticsAreTheExactMerge) {

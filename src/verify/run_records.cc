@@ -193,8 +193,8 @@ void CheckSummary(Store& store, const RunRecords& records, FindingLog& log) {
   if (!summary.ok()) return log.Damage(std::nullopt, "", summary.status().message());
   const Result<Json> json = ParseRecord(*text, kSummaryKey);
   if (!json.ok()) return log.Damage(std::nullopt, "", json.status().message());
-  const bool is_right = json->is_object() && json->value("run", "") == records.run.fingerprint &&
-                        json->contains("content") &&
+  const bool is_right = json->is_object() && json->contains("run") &&
+                        json->at("run") == records.run.fingerprint && json->contains("content") &&
                         json->at("content") == Json::parse(SummaryContent(*summary).dump(
                                                    -1, ' ', false, Json::error_handler_t::replace));
   if (!is_right) log.Damage(std::nullopt, "", "summary.json is not what the commits give");

@@ -489,6 +489,8 @@ TEST(VerifyRecordsTest, ASummaryThatDoesNotFitIsReported) {
   edited[count] = edited[count] == '9' ? '8' : '9';
   run.Put(std::string(kSummaryKey), edited);
   EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json is not what the commits give")));
+  run.Put(std::string(kSummaryKey), R"({"run": 5, "content": 6})");
+  EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json is not what the commits give")));
   run.Put(std::string(kSummaryKey), "[]");
   EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json is not what the commits give")));
   run.Delete(std::string(kSummaryKey));

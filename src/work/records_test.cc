@@ -4,6 +4,8 @@
 
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/crc32c.h"
 #include "work/json_fields.h"
@@ -170,6 +172,30 @@ TEST(PlanTest, RejectsBoundariesThatDoNotRise) {
         R"({"format_version":1,"boundaries":[0,1e400]})", "{}", ""}) {
     EXPECT_FALSE(Plan::FromJson(text, "plan").ok()) << text;
   }
+}
+
+TEST(RunSpecTest, PartsOfAMergedRunReadBackAndBelongToItsIdentity) {
+  RunSpec run;
+  run.model = {"m", "Fake", 2, 24, "c", "w"};
+  run.dataset = {"a, b", "f", 5};
+  run.capture.batch_tokens = 1;
+  run.shard_bytes = 1;
+  const std::string without_parts = run.Fingerprint();
+  run.dataset.parts = {{"a", "run-a", "data-a", 2, 1}, {"b", "run-b", "data-b", 3, 2}};
+  EXPECT_NE(run.Fingerprint(), without_parts);
+  const Result<RunSpec> read = RunSpec::FromText(run.ToText(), "run.json");
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  ASSERT_EQ(read->dataset.parts.size(), 2U);
+  EXPECT_EQ(read->dataset.parts[1].path, "b");
+  EXPECT_EQ(read->dataset.parts[1].run_fingerprint, "run-b");
+  EXPECT_EQ(read->dataset.parts[1].sample_count, 3);
+  EXPECT_EQ(read->dataset.parts[1].unit_count, 2);
+  RunSpec elsewhere = run;
+  elsewhere.dataset.parts[0].path = "moved";
+  EXPECT_EQ(elsewhere.Fingerprint(), run.Fingerprint());
+  RunSpec swapped = run;
+  std::swap(swapped.dataset.parts[0], swapped.dataset.parts[1]);
+  EXPECT_NE(swapped.Fingerprint(), run.Fingerprint());
 }
 
 // The slow twin of ManifestWriter: the whole manifest as one JSON value.
