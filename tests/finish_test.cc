@@ -54,9 +54,10 @@ class FinishTest : public testing::Test {
   void ReadWithPython(const std::string& name) const {
     const std::string python = SourcePath(".cache/venv/bin/python");
     if (!std::filesystem::exists(python)) GTEST_SKIP() << "no " << python;
-    const ProcessResult result =
-        RunProcess({.arguments = {python, SourcePath("tests/read_me_check.py"), At(name)},
-                    .environment = {{"PYTHONPATH", SourcePath("python")}}});
+    Command command;
+    command.arguments = {python, SourcePath("tests/read_me_check.py"), At(name)};
+    command.environment = {{"PYTHONPATH", SourcePath("python")}};
+    const ProcessResult result = RunProcess(command);
     EXPECT_EQ(result.exit_status, 0) << result.Describe();
     EXPECT_THAT(result.out, HasSubstr("ok "));
   }

@@ -153,11 +153,12 @@ TEST_F(ObserveTest, NoSecretIsLogged) {
   for (std::string& argument : command.arguments) {
     if (argument == At("run")) argument = "s3://bucket/run";
   }
-  const std::map<std::string, std::string> secrets = {{"AWS_ACCESS_KEY_ID", "AKIDHUNTER2"},
-                         {"AWS_SECRET_ACCESS_KEY", "secret-hunter2"},
-                         {"AWS_SESSION_TOKEN", "token-hunter2"},
-                         {"AWS_REGION", "us-east-1"},
-                         {"HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9"}};
+  const std::map<std::string, std::string> secrets = {
+      {"AWS_ACCESS_KEY_ID", "AKIDHUNTER2"},
+      {"AWS_SECRET_ACCESS_KEY", "secret-hunter2"},
+      {"AWS_SESSION_TOKEN", "token-hunter2"},
+      {"AWS_REGION", "us-east-1"},
+      {"HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9"}};
   for (const auto& [name, value] : secrets) command.environment[name] = value;
   const ProcessResult refused = RunProcess(command);
   EXPECT_NE(refused.exit_status, 0);
@@ -234,9 +235,19 @@ TEST_F(ObserveTest, MetricsAreServedWhileItWorks) {
   EXPECT_EQ(process.Wait().exit_status, 75);
   const std::string promtool = "/usr/bin/promtool";
   if (!std::filesystem::exists(promtool)) GTEST_SKIP() << "no promtool";
-  const ProcessResult checked = RunProcess(
-      {.arguments = {"/bin/sh", "-c", promtool + " check metrics < " + At("metrics.txt")}});
+  Command check;
+  check.arguments = {"/bin/sh", "-c", promtool + " check metrics < " + At("metrics.txt")};
+  const ProcessResult checked = RunProcess(check);
   EXPECT_EQ(checked.exit_status, 0) << checked.Describe();
+}
+
+TEST_F(ObserveTest, AnAddressOfNoStoreIsWrongUsage) {
+  Command command = Extract({});
+  std::replace(command.arguments.begin(), command.arguments.end(), At("run"),
+               std::string("ftp://host/run"));
+  const ProcessResult result = RunProcess(command);
+  EXPECT_EQ(result.exit_status, 2) << result.Describe();
+  EXPECT_THAT(result.err, HasSubstr("--output: "));
 }
 
 TEST_F(ObserveTest, MetricsForOtherMachinesNeedAToken) {

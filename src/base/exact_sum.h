@@ -21,8 +21,8 @@ class ExactSum {
  private:
   // Digit i counts units of 2^(32 i - kFractionBits). Digits are signed and may be larger than 32
   // bits between normalisations.
-  static constexpr int kFractionBits = 1088;  // the smallest double is 2^-1074
-  static constexpr int kDigits = 70;          // up to 2^1120: room for 2^63 of the largest doubles
+  static constexpr int kFractionBits = 1152;  // the smallest double, normalised, ends at 2^-1126
+  static constexpr int kDigits = 72;          // up to 2^1152: room for 2^63 of the largest doubles
   static constexpr int64_t kMaxPending = int64_t{1} << 29;
 
   // Carries, so that all digits but the last are in [0, 2^32).

@@ -40,7 +40,7 @@ namespace thresher {
 // whole.
 
 struct PublishPolicy {
-  RetryPolicy retry;             // of each call
+  RetryPolicy retry = {};        // of each call
   int64_t uploads = 3;           // of a shard that does not arrive as it was sent
   int64_t late_ms = 30'000;      // a commit so long after step 2 is followed by another look
   TraceWriter* trace = nullptr;  // gets the spans "upload", "compare" and "commit"; null: none

@@ -492,7 +492,7 @@ TEST(VerifyRecordsTest, ASummaryThatDoesNotFitIsReported) {
   run.Put(std::string(kSummaryKey), R"({"run": 5, "content": 6})");
   EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json is not what the commits give")));
   run.Put(std::string(kSummaryKey), "[]");
-  EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json is not what the commits give")));
+  EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json: ")));
   run.Delete(std::string(kSummaryKey));
   EXPECT_TRUE(Verify(run).ok()) << "runs of earlier versions have none";
 }
