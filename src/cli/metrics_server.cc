@@ -22,7 +22,8 @@ Result<std::string> FirstLineOf(const std::string& path) {
 Result<std::unique_ptr<HttpServer>> ServeMetrics(const ExtractSettings& settings,
                                                  std::function<std::string()> metrics) {
   if (settings.metrics_port.empty()) return std::unique_ptr<HttpServer>();
-  HttpServer::Options options{.threads = 4};
+  HttpServer::Options options;
+  options.threads = 4;
   Result<ListenAddress> address = ParseListenAddress(settings.metrics_port);
   if (!address.ok()) return address.status().WithContext("--metrics-port");
   options.address = *std::move(address);

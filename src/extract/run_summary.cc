@@ -35,7 +35,9 @@ Json HookJson(const RunSummary& summary, const HookStatistics& hook) {
 std::string KindOfReason(std::string_view reason) {
   constexpr size_t kMaxBytes = 200;
   if (const size_t place = reason.find(": "); place != reason.npos) reason.remove_prefix(place + 2);
-  reason = reason.substr(0, std::min(reason.find(", found "), kMaxBytes));
+  for (const char* before_found : {", found ", "; found "}) {
+    reason = reason.substr(0, std::min(reason.find(before_found), kMaxBytes));
+  }
   std::string kind;
   bool in_number = false;
   for (const char c : reason) {

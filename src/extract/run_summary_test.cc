@@ -59,6 +59,7 @@ TEST(RunSummaryTest, ReasonsAreCountedByKind) {
   EXPECT_EQ(KindOfReason("d.jsonl:17: field 'input': expected at most 20 bytes, found 31"),
             "field 'input': expected at most N bytes");
   EXPECT_EQ(KindOfReason("d.parquet: row 3: expected text"), "row N: expected text");
+  EXPECT_EQ(KindOfReason("d.jsonl:1: expected a or b; found 'c'"), "expected a or b");
   EXPECT_EQ(KindOfReason("no place"), "no place");
   EXPECT_EQ(KindOfReason(""), "");
 }

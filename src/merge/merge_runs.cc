@@ -134,13 +134,14 @@ Status Merge::CopyUnits(const thresher::Run& run) {
   }
   const MergeTarget target{output_, clock_, run.fingerprint};
   Phase phase(options_, "copied", static_cast<int64_t>(tasks.size()));
-  RETURN_IF_ERROR(
-      ForEach(options_.connections, static_cast<int64_t>(tasks.size()), [&](int64_t i) -> Status {
+  const Status copied =
+      ForEach(options_.connections, static_cast<int64_t>(tasks.size()), [&](int64_t i) {
         const Task& task = tasks[static_cast<size_t>(i)];
-        RETURN_IF_ERROR(CopyUnit(*task.part, task.unit, target));
-        phase.Step();
-        return OkStatus();
-      }));
+        Status status = CopyUnit(*task.part, task.unit, target);
+        if (status.ok()) phase.Step();
+        return status;
+      });
+  RETURN_IF_ERROR(copied);
   report_.copied_count = static_cast<int64_t>(tasks.size());
   return OkStatus();
 }

@@ -63,7 +63,10 @@ std::vector<std::pair<std::string, std::string>> ContentOf(Store& store) {
 }
 
 VerifyReport Verify(Store& store) {
-  Result<VerifyReport> report = VerifyRun(store, {.recompute_fraction = 0, .threads = 1});
+  VerifyOptions options;
+  options.recompute_fraction = 0;
+  options.threads = 1;
+  Result<VerifyReport> report = VerifyRun(store, options);
   EXPECT_TRUE(report.ok()) << report.status().message();
   return report.ok() ? *report : VerifyReport{};
 }
