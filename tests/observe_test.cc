@@ -142,6 +142,8 @@ TEST_F(ObserveTest, TextAndLevels) {
   EXPECT_THAT(text.err, Not(HasSubstr("msg=\"claimed\"")));
   const ProcessResult failed = RunProcess(Extract({"--log-format", "text", "--dtype", "f16"}));
   EXPECT_EQ(failed.exit_status, 1);
+  EXPECT_THAT(failed.err, HasSubstr(" level=error "));
+  EXPECT_THAT(failed.err, HasSubstr("capture.dtype"));
   EXPECT_EQ(RunProcess(Extract({"--log-level", "loud"})).exit_status, 2);
   EXPECT_EQ(RunProcess(Extract({"--log-format", "xml"})).exit_status, 2);
 }
@@ -162,7 +164,7 @@ TEST_F(ObserveTest, NoSecretIsLogged) {
   for (const auto& [name, value] : secrets) command.environment[name] = value;
   const ProcessResult refused = RunProcess(command);
   EXPECT_NE(refused.exit_status, 0);
-  EXPECT_THAT(refused.err + refused.out, HasSubstr("127.0.0.1:9"));
+  EXPECT_THAT(refused.err + refused.out, HasSubstr("Connection refused"));
   EXPECT_THAT(refused.err + refused.out, Not(HasSubstr("hunter2")));
   EXPECT_THAT(refused.err + refused.out, Not(HasSubstr("AKIDHUNTER2")));
 

@@ -341,7 +341,10 @@ Result<int> Extract(ExtractOptions options) {
   }
   if (!outcome.ok()) {
     mirror.Write("failed", log);
-    if (options.log.format != LogFormat::kPlain) log.Error(outcome.status().message());
+    if (options.log.format != LogFormat::kPlain) {
+      log.Error(outcome.status().message());
+      return static_cast<int>(kExitError);
+    }
     return outcome.status();
   }
   mirror.Write(*outcome == Worker::Outcome::kComplete ? "completed" : "stopped", log);
@@ -354,13 +357,24 @@ Result<int> Extract(ExtractOptions options) {
                   log);
 }
 
+// Errors before there is a run, as events where that is asked for. Wrong usage is for people.
+Result<int> ExtractOrLog(const ExtractOptions& options) {
+  Result<int> status = Extract(options);
+  const bool is_about_setting = status.status().code() == Code::kInvalidArgument &&
+                                status.status().message().starts_with("--");
+  if (status.ok() || is_about_setting || options.log.format == LogFormat::kPlain) return status;
+  StderrLines lines;
+  MakeLogger(options.log, Clock::Real(), lines, options.worker_id).Error(status.status().message());
+  return static_cast<int>(kExitError);
+}
+
 }  // namespace
 
 void AddExtractCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
       app.add_subcommand("extract", "Be one worker of a run: compute activations and store them");
   command->footer(kExamples);
-  OnExtractSettings(*command, exit_status, {}, Extract);
+  OnExtractSettings(*command, exit_status, {}, ExtractOrLog);
 }
 
 }  // namespace thresher
