@@ -139,7 +139,7 @@ TEST_F(FinishTest, AMergeThatWasKilledGoesOn) {
   ASSERT_EQ(Merge({"a", "b"}, "undisturbed").exit_status, 0);
   const std::vector<std::string> files = FilesBelow(At("undisturbed"));
   // Killed when so many objects are there.
-  for (size_t kill_after = 1; kill_after < files.size(); kill_after += 3) {
+  for (size_t kill_after = 1; kill_after < files.size(); kill_after += 5) {
     std::filesystem::remove_all(At("whole"));
     Process process(Thresher({"merge", At("a"), At("b"), "--output", At("whole")}));
     while (!process.HasEnded() && FilesBelow(At("whole")).size() < kill_after) {
