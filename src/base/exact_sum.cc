@@ -68,7 +68,7 @@ double ExactSum::ToDouble() const {
     return index < 0 ? uint64_t{0} : static_cast<uint64_t>(digits[static_cast<size_t>(index)]);
   };
   // The 64 highest bits, the first of them 1; the rest matters only for ties.
-  const int top_bits = std::bit_width(digit_at(top));
+  const auto top_bits = static_cast<int>(std::bit_width(digit_at(top)));
   const int from_third = 32 - top_bits;
   uint64_t bits = (digit_at(top) << (64 - top_bits)) | (digit_at(top - 1) << from_third);
   if (top_bits < 32) bits |= digit_at(top - 2) >> top_bits;
