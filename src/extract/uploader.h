@@ -33,8 +33,8 @@ class Uploader {
     const Logger& log;
   };
 
-  explicit Uploader(Parts parts, PublishPolicy policy = {})
-      : p_(std::move(parts)), policy_(policy) {}
+  explicit Uploader(const Parts& parts, const PublishPolicy& policy = {})
+      : p_(parts), policy_(policy) {}
 
   // Publishes the finished shard and counts it. An error means that the unit stays open.
   Status Finish(UnitInFlight& unit);

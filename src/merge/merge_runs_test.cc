@@ -1,5 +1,6 @@
 #include "merge/merge_runs.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -31,8 +32,7 @@ std::vector<std::string> Records(const std::string& word, int count) {
   for (int i = 0; i < count; ++i) {
     std::string ids = std::to_string(word[0] - 'a');
     for (int j = 0; j < i % 4; ++j) ids += ", " + std::to_string(i + j);
-    records.push_back(R"({"id": ")" + word + std::to_string(i) + R"(", "token_ids": [)" + ids +
-                      "]}");
+    records.push_back(fmt::format(R"({{"id": "{}{}", "token_ids": [{}]}})", word, i, ids));
   }
   return records;
 }
@@ -44,7 +44,7 @@ RunForTest::Options PartOptions(std::vector<std::string> records) {
 }
 
 Result<MergeReport> Merge(const std::vector<RunForTest*>& parts, Store& output,
-                          MergeOptions options = {}) {
+                          const MergeOptions& options = {}) {
   std::vector<MergeSource> sources;
   for (size_t i = 0; i < parts.size(); ++i) {
     sources.push_back({"part-" + std::to_string(i), &parts[i]->store()});
@@ -56,6 +56,7 @@ Result<MergeReport> Merge(const std::vector<RunForTest*>& parts, Store& output,
 std::vector<std::pair<std::string, std::string>> ContentOf(Store& store) {
   std::vector<std::pair<std::string, std::string>> content;
   const std::vector<ObjectInfo> objects = ListAll(store, "").value();
+  content.reserve(objects.size());
   for (const ObjectInfo& object : objects) {
     content.emplace_back(object.key, store.GetText(object.key).value());
   }
