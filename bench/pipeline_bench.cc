@@ -24,6 +24,7 @@
 
 #include "base/byte_size.h"
 #include "base/check.h"
+#include "base/logger.h"
 #include "base/random.h"
 #include "base/temporary_folder_for_test.h"
 #include "extract/planner.h"
@@ -243,6 +244,8 @@ void RunWorker(const Workload& workload, Store& store, Engine& engine, Progress&
   Ledger ledger(store, clock, *run, {.session = session});
   Heartbeat heartbeat;
   heartbeat.session = session;
+  const Logger log(clock, LogLevel::kWarning,
+                   [](const LogEvent& event) { fmt::print(stderr, "{}\n", event.message); });
   Worker worker({.store = store,
                  .clock = clock,
                  .run = *run,
@@ -254,7 +257,7 @@ void RunWorker(const Workload& workload, Store& store, Engine& engine, Progress&
                  .progress = progress,
                  .stop = stop,
                  .report = [] {},
-                 .events = [](const std::string& text) { fmt::print(stderr, "{}\n", text); }},
+                 .log = log},
                 {.arenas = arenas, .stop_grace_ms = 0});
   const Result<Worker::Outcome> outcome = worker.Run();
   CheckOk(outcome.status());

@@ -19,7 +19,7 @@ has_package() { [[ $(dpkg-query -W -f '${Status}' "$1" 2>/dev/null) == 'install 
 
 # The libraries that CMakeLists.txt asks for. Programs count as present wherever they come from.
 libraries=(libdnnl-dev libhwy-dev nlohmann-json3-dev libcli11-dev libfmt-dev libgtest-dev
-  libgmock-dev libxxhash-dev libtomlplusplus-dev zlib1g-dev libzstd-dev)
+  libgmock-dev libxxhash-dev libtomlplusplus-dev libcpp-httplib-dev zlib1g-dev libzstd-dev)
 missing_packages() {
   has g++ || echo g++
   has cmake || echo cmake
@@ -68,7 +68,7 @@ check_versions() {
 
 if ! { has apt-get && has dpkg-query; }; then
   fail "this is not Debian: install g++ 12, cmake 3.25, ninja, pkg-config, Python 3.11, cargo 1.91,\
- oneDNN 2.6, Highway, nlohmann-json, CLI11, toml++, fmt, GoogleTest, xxHash, zlib and\
+ oneDNN 2.6, Highway, nlohmann-json, CLI11, toml++, cpp-httplib, fmt, GoogleTest, xxHash, zlib and\
  zstd, then build with cmake"
 fi
 mapfile -t missing < <(missing_packages)

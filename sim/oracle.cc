@@ -124,14 +124,27 @@ void Oracle::CheckManifest(const std::string& text) {
   }
 }
 
-std::string Oracle::ExpectedManifest() const {
+void Oracle::CheckFinishFiles() {
   std::vector<Commit> commits;
   for (const auto& [unit, commit] : commits_) commits.push_back(commit);
   std::vector<Quarantine> quarantined;
   for (const auto& [unit, quarantine] : quarantined_) {
     if (!commits_.contains(unit)) quarantined.push_back(quarantine);
   }
-  return ManifestOf(run_, commits, quarantined);
+  const StoredObject* manifest = state_->Find(kManifestKey);
+  if (manifest == nullptr) return Fail("manifest.json is not there");
+  if (manifest->text != ManifestOf(run_, commits, quarantined)) {
+    return Fail("manifest.json is not what the run holds");
+  }
+  const StoredObject* summary = state_->Find(kSummaryKey);
+  if (summary == nullptr || state_->Find(kReadmeKey) == nullptr) {
+    return Fail("summary.json or README.md is not there");
+  }
+  const auto json = nlohmann::ordered_json::parse(summary->text, nullptr, false);
+  if (json.is_discarded() ||
+      json.at("content").dump() != SummaryContentOf(run_, commits, quarantined)) {
+    Fail("summary.json is not what the run holds");
+  }
 }
 
 void Oracle::CheckFinished() {
@@ -155,9 +168,7 @@ void Oracle::CheckFinished() {
     if (object == nullptr) return Fail("the committed shard " + shard + " is gone");
     CheckShard(unit, *object, shard);
   }
-  const StoredObject* manifest = state_->Find(kManifestKey);
-  if (manifest == nullptr) return Fail("manifest.json is not there");
-  if (manifest->text != ExpectedManifest()) Fail("manifest.json is not what the run holds");
+  CheckFinishFiles();
 }
 
 }  // namespace thresher::sim

@@ -45,7 +45,7 @@ class Oracle : public StoreObserver {
   void OnCommit(std::string_view key, const std::string& text);
   void OnQuarantine(std::string_view key, const std::string& text);
   void CheckManifest(const std::string& text);
-  std::string ExpectedManifest() const;
+  void CheckFinishFiles();
 
   const Workload& workload_;
   std::function<void(const std::string&)> fail_;

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "extract/completion.h"
+#include "extract/run_summary.h"
 
 namespace thresher::sim {
 
@@ -54,6 +55,14 @@ std::string ManifestOf(const Run& run, const std::vector<Commit>& commits,
   std::vector<ManifestEntry> entries;
   for (const Commit& commit : commits) entries.push_back(ManifestEntry::Of(commit));
   return ManifestText(run.fingerprint, run.plan.unit_count(), entries, quarantined);
+}
+
+std::string SummaryContentOf(const Run& run, const std::vector<Commit>& commits,
+                             const std::vector<Quarantine>& quarantined) {
+  RunSummaryBuilder builder(run);
+  for (const Commit& commit : commits) builder.Add(commit);
+  for (const Quarantine& quarantine : quarantined) builder.AddSetAside(quarantine.sample_count);
+  return SummaryContent(builder.Finish()).dump();
 }
 
 }  // namespace thresher::sim

@@ -48,6 +48,10 @@ Result<bool> Conclude(Store& store, Clock& clock, const Run& run, const Conclude
 std::string ManifestOf(const Run& run, const std::vector<Commit>& commits,
                        const std::vector<Quarantine>& quarantined);
 
+// "content" of summary.json, as text.
+std::string SummaryContentOf(const Run& run, const std::vector<Commit>& commits,
+                             const std::vector<Quarantine>& quarantined);
+
 }  // namespace thresher::sim
 
 #endif  // THRESHER_SIM_PRODUCT_API_H_

@@ -87,8 +87,10 @@ Process::Process(const Command& command) {
   posix_spawn_file_actions_init(&actions);
   const int flags = O_WRONLY | O_CREAT | O_APPEND;
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, (folder_ + kOut).c_str(), flags, 0600);
-  posix_spawn_file_actions_addopen(&actions, 2, (folder_ + kErr).c_str(), flags, 0600);
+  const std::string out = command.log_file.empty() ? folder_ + kOut : command.log_file;
+  const std::string err = command.log_file.empty() ? folder_ + kErr : command.log_file;
+  posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), flags, 0600);
+  posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), flags, 0600);
   if (!command.folder.empty()) {
     posix_spawn_file_actions_addchdir_np(&actions, command.folder.c_str());
   }

@@ -24,6 +24,7 @@ void AddStatusCommand(CLI::App& app, int& exit_status);
 void AddVerifyCommand(CLI::App& app, int& exit_status);
 void AddInspectCommand(CLI::App& app, int& exit_status);
 void AddDoctorCommand(CLI::App& app, int& exit_status);
+void AddMergeCommand(CLI::App& app, int& exit_status);
 void AddCleanCommand(CLI::App& app, int& exit_status);
 void AddConvertCommand(CLI::App& app, int& exit_status);
 void AddStreamsCommand(CLI::App& app, int& exit_status);

@@ -5,10 +5,10 @@
 #include <memory>
 #include <string>
 
+#include "base/scrub.h"
 #include "cli/command.h"
 #include "cli/extract_flags.h"
 #include "settings/settings_table.h"
-#include "store/scrub.h"
 
 namespace thresher {
 namespace {

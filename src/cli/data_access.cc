@@ -1,28 +1,18 @@
 #include "cli/data_access.h"
 
-#include <cstdio>
-
+#include "cli/log_output.h"
 #include "hub/local_copy.h"
 
 namespace thresher {
-namespace {
-
-Events LinesToPeople(const ExtractOptions& options) {
-  if (options.settings.quiet) return {};
-  return [](const std::string& line) { std::fprintf(stderr, "thresher: %s\n", line.c_str()); };
-}
-
-}  // namespace
-
 Result<std::string> LocalModel(const ExtractOptions& options) {
-  return LocalModelFolder(options.settings.model, LinesToPeople(options));
+  return LocalModelFolder(options.settings.model, LinesToPeople(options.log));
 }
 
 DatasetOptions DatasetOptionsOf(const ExtractOptions& options, Store* index_store) {
   DatasetOptions dataset;
   dataset.store = options.store;
   dataset.index_store = index_store;
-  dataset.events = LinesToPeople(options);
+  dataset.events = LinesToPeople(options.log);
   return dataset;
 }
 

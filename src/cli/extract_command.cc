@@ -10,12 +10,17 @@
 #include <vector>
 
 #include "base/byte_size.h"
+#include "base/logger.h"
 #include "base/random.h"
+#include "base/trace.h"
 #include "cli/command.h"
 #include "cli/extract_flags.h"
 #include "cli/extract_inputs.h"
 #include "cli/extract_options.h"
+#include "cli/log_output.h"
+#include "cli/metrics_server.h"
 #include "cli/reporter.h"
+#include "cli/stderr_lines.h"
 #include "cli/stop_signals.h"
 #include "cli/version.h"
 #include "engine/create_engine.h"
@@ -27,7 +32,9 @@
 #include "extract/preemption.h"
 #include "extract/spool.h"
 #include "extract/worker.h"
+#include "monitor/worker_metrics.h"
 #include "store/store.h"
+#include "web/http_server.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -66,7 +73,7 @@ class CheckpointMirror {
       : settings_(options.settings), worker_id_(options.worker_id), progress_(progress) {}
 
   // Writes if something was committed since the last time, or if `status` is new.
-  void Write(const std::string& status, Reporter& reporter) {
+  void Write(const std::string& status, const Logger& log) {
     const int64_t commits = progress_.units_committed;
     if (settings_.no_checkpointing || broken_) return;
     if (status == last_status_ && commits == last_commits_) return;
@@ -83,7 +90,7 @@ class CheckpointMirror {
     const Status written = WriteCheckpoint(settings_.checkpoint_dir, checkpoint);
     if (written.ok()) return;
     broken_ = true;
-    reporter.Event("no local checkpoint mirror: " + written.message());
+    log.Warning("no local checkpoint mirror: " + written.message());
   }
 
  private:
@@ -95,17 +102,16 @@ class CheckpointMirror {
   bool broken_ = false;
 };
 
-void SayWhatIsPlanned(Reporter& reporter, const ExtractOptions& options,
-                      const ExtractInputs& inputs, const Run& run, const Engine& engine) {
-  reporter.Say(
-      fmt::format("run {}: {} samples in {} units, {} hook points, {} a token; {} ({}, {})",
-                  inputs.store->url(), FormatCount(run.spec.dataset.sample_count),
-                  FormatCount(run.plan.unit_count()), inputs.format.hooks.size(),
-                  FormatBytes(static_cast<double>(inputs.bytes_per_token)),
-                  inputs.model->architecture, engine.info().compute, engine.info().device));
-  reporter.Say(fmt::format("shards are built in at most {} arenas of about {}",
-                           options.settings.arenas,
-                           FormatBytes(static_cast<double>(options.shard_bytes))));
+void SayWhatIsPlanned(const Logger& log, const ExtractOptions& options, const ExtractInputs& inputs,
+                      const Run& run, const Engine& engine) {
+  log.Notice(fmt::format("run {}: {} samples in {} units, {} hook points, {} a token; {} ({}, {})",
+                         inputs.store->url(), FormatCount(run.spec.dataset.sample_count),
+                         FormatCount(run.plan.unit_count()), inputs.format.hooks.size(),
+                         FormatBytes(static_cast<double>(inputs.bytes_per_token)),
+                         inputs.model->architecture, engine.info().compute, engine.info().device));
+  log.Notice(fmt::format("shards are built in at most {} arenas of about {}",
+                         options.settings.arenas,
+                         FormatBytes(static_cast<double>(options.shard_bytes))));
 }
 
 std::string SummaryOf(const Progress& progress, int64_t elapsed_ms) {
@@ -133,23 +139,23 @@ std::string WhatWasCut(const Progress& progress, const SampleSettings& settings)
 
 // What is left to do when a worker's pipeline has ended: the manifest, and the exit status.
 Result<int> Conclude(Store& store, Clock& clock, const Run& run, Worker::Outcome outcome,
-                     const ConcludeOptions& options, Reporter& reporter) {
+                     const ConcludeOptions& options, const Logger& log) {
   std::optional<Completion> completion;
   if (outcome == Worker::Outcome::kComplete) {
     ASSIGN_OR_RETURN(completion, ConcludeRun(store, clock, run, options));
     if (!completion && !options.should_stop()) {
-      reporter.Event("units that were marked as finished are not; the marks are removed");
+      log.Warning("units that were marked as finished are not; the marks are removed");
     }
   }
   if (!completion) {
-    reporter.Event("stopped before the run was complete; start the same command again to go on");
+    log.Warning("stopped before the run was complete; start the same command again to go on");
     return static_cast<int>(kExitStopped);
   }
   if (!completion->HasExceptions()) {
-    reporter.Say("the run is complete: " + store.url());
+    log.Notice("the run is complete: " + store.url());
     return static_cast<int>(kExitComplete);
   }
-  reporter.Event(
+  log.Warning(
       "the run is complete with exceptions: samples or units were set aside; see "
       "thresher status " +
       store.url());
@@ -171,14 +177,13 @@ struct LocalCopies {
 };
 
 Result<LocalCopies> OpenLocalCopies(const ExtractSettings& settings, Store& run_store,
-                                    const Run& run,
-                                    const std::function<void(const std::string&)>& events) {
+                                    const Run& run, const Logger& log) {
   LocalCopies copies;
   if (settings.keep_local.empty()) return copies;
   ASSIGN_OR_RETURN(copies.folder, OpenStore(settings.keep_local));
   copies.spool = std::make_unique<Spool>(
       *copies.folder, Spool::Options{.delete_after_upload = settings.delete_local_after_upload},
-      events);
+      log);
   RETURN_IF_ERROR(copies.spool->Open(run_store, run.fingerprint));
   return copies;
 }
@@ -192,9 +197,29 @@ struct JoinedRun {
   const std::string& session;
   StopRequest& stop;
   Progress& progress;
+  const Logger& log;
   Reporter& reporter;
   CheckpointMirror& mirror;
+  TraceWriter* trace;  // null: none
 };
+
+Reporter::Mode ProgressMode(const ExtractOptions& options) {
+  if (options.settings.json) return Reporter::Mode::kJson;
+  if (options.settings.quiet) return Reporter::Mode::kQuiet;
+  if (options.log.format != LogFormat::kPlain) return Reporter::Mode::kLog;
+  return Reporter::DefaultMode();
+}
+
+// Null if none is asked for.
+Result<std::unique_ptr<TraceWriter>> OpenTrace(const ExtractOptions& options,
+                                               const std::string& session) {
+  if (options.settings.trace.empty()) return std::unique_ptr<TraceWriter>();
+  Result<std::unique_ptr<TraceWriter>> trace =
+      TraceWriter::Create(options.settings.trace, Clock::Real(),
+                          fmt::format("worker {}, session {}", options.worker_id, session));
+  if (!trace.ok()) return trace.status().WithContext("--trace");
+  return trace;
+}
 
 int64_t PollMs(const ExtractOptions& options) {
   return std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000);
@@ -202,9 +227,9 @@ int64_t PollMs(const ExtractOptions& options) {
 
 // Ends the process where it stands: what a device that hangs still holds cannot be freed. Units in
 // hand go to whoever comes after the lease's time to live.
-[[noreturn]] void LeaveHungDevice(const std::string& message, Reporter& reporter) {
-  reporter.Event("the device hangs: " + message +
-                 " (--device-timeout); this worker ends, start the same command again");
+[[noreturn]] void LeaveHungDevice(const std::string& message, const Logger& log) {
+  log.Error("the device hangs: " + message +
+            " (--device-timeout); this worker ends, start the same command again");
   std::fflush(nullptr);
   _exit(kExitStopped);
 }
@@ -214,17 +239,15 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
   const ExtractOptions& options = joined.options;
   const ExtractSettings& settings = options.settings;
   ExtractInputs& inputs = joined.inputs;
-  Reporter& reporter = joined.reporter;
   Clock& clock = Clock::Real();
-  const auto events = [&](const std::string& text) { reporter.Event(text); };
   ASSIGN_OR_RETURN(const LocalCopies copies,
-                   OpenLocalCopies(settings, *inputs.store, joined.run, events));
+                   OpenLocalCopies(settings, *inputs.store, joined.run, joined.log));
   EngineOptions engine_options =
       EngineOptionsOf(options, joined.compute == "bf16" ? DType::kBf16 : DType::kF32);
-  engine_options.on_hang = [&](const std::string& message) { LeaveHungDevice(message, reporter); };
+  engine_options.on_hang = [&](const std::string& message) { LeaveHungDevice(message, joined.log); };
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                    CreateEngine(*inputs.model, inputs.hooks, engine_options));
-  SayWhatIsPlanned(reporter, options, inputs, joined.run, *engine);
+  SayWhatIsPlanned(joined.log, options, inputs, joined.run, *engine);
 
   Ledger ledger(*inputs.store, clock, joined.run,
                 {.worker_id = options.worker_id,
@@ -246,10 +269,11 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
                  .spool = copies.spool.get(),
                  .report =
                      [&] {
-                       reporter.Update();
-                       joined.mirror.Write("running", reporter);
+                       joined.reporter.Update();
+                       joined.mirror.Write("running", joined.log);
                      },
-                 .events = events},
+                 .log = joined.log,
+                 .trace = joined.trace},
                 {.arenas = settings.arenas,
                  .stop_grace_ms = options.stop_grace_ms,
                  .beat_interval_ms = BeatIntervalMs(options.lease_ttl_ms),
@@ -259,10 +283,10 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
   const PreemptionWatch watch(
       {.cloud = options.cloud},
       [&](const std::string& notice) {
-        reporter.Event("pre-emption notice: " + notice + "; stopping as after SIGTERM");
+        joined.log.Warning("pre-emption notice: " + notice + "; stopping as after SIGTERM");
         raise(SIGTERM);
       },
-      events);
+      joined.log);
   return worker.Run();
 }
 
@@ -288,15 +312,24 @@ Result<int> Extract(ExtractOptions options) {
   inputs.format.run_fingerprint = run.fingerprint;
 
   Progress progress;
-  Reporter reporter(clock, progress,
-                    {.mode = settings.json    ? Reporter::Mode::kJson
-                             : settings.quiet ? Reporter::Mode::kQuiet
-                                              : Reporter::DefaultMode(),
+  const std::string session = RandomSessionId();
+  StderrLines lines;
+  const Logger log =
+      MakeLogger(options.log, clock, lines, options.worker_id)
+          .With({{"run", run.fingerprint}, {"worker", options.worker_id}, {"session", session}});
+  Reporter reporter(clock, progress, lines, log,
+                    {.mode = ProgressMode(options),
                      .worker_id = options.worker_id,
                      .unit_count = run.plan.unit_count(),
                      .bytes_per_token = inputs.bytes_per_token});
   CheckpointMirror mirror(options, progress);
-  const std::string session = RandomSessionId();
+  ASSIGN_OR_RETURN(const std::unique_ptr<TraceWriter> trace, OpenTrace(options, session));
+  const auto metrics = [&] {
+    return WorkerMetrics(progress, run.plan.unit_count(),
+                         {{"worker", std::to_string(options.worker_id)}, {"session", session}});
+  };
+  ASSIGN_OR_RETURN(const std::unique_ptr<HttpServer> server, ServeMetrics(settings, metrics));
+  if (server) log.Notice("metrics: " + server->url() + "/metrics");
   // A complete run needs no engine.
   ASSIGN_OR_RETURN(const std::optional<Completion> completed, FindCompletion(*inputs.store, run));
   bool is_complete = completed.has_value();
@@ -306,28 +339,42 @@ Result<int> Extract(ExtractOptions options) {
   Result<Worker::Outcome> outcome = Worker::Outcome::kComplete;
   if (is_complete) {
     // Local copies of an earlier session are settled all the same.
-    RETURN_IF_ERROR(OpenLocalCopies(settings, *inputs.store, run, [&](const std::string& text) {
-                      reporter.Event(text);
-                    }).status());
+    RETURN_IF_ERROR(OpenLocalCopies(settings, *inputs.store, run, log).status());
   } else {
-    outcome = Work({options, inputs, run, compute, session, stop, progress, reporter, mirror});
+    outcome = Work({options, inputs, run, compute, session, stop, progress, log, reporter, mirror,
+                    trace.get()});
     reporter.Finish();
-    reporter.Say(SummaryOf(progress, clock.MonotonicMs() - begin_ms));
+    log.Notice(SummaryOf(progress, clock.MonotonicMs() - begin_ms));
     const std::string cut = WhatWasCut(progress, inputs.samples->reader().settings());
-    if (!cut.empty()) reporter.Say(cut);
+    if (!cut.empty()) log.Notice(cut);
   }
   if (!outcome.ok()) {
-    mirror.Write("failed", reporter);
+    mirror.Write("failed", log);
+    if (options.log.format != LogFormat::kPlain) {
+      log.Error(outcome.status().message());
+      return static_cast<int>(kExitError);
+    }
     return outcome.status();
   }
-  mirror.Write(*outcome == Worker::Outcome::kComplete ? "completed" : "stopped", reporter);
+  mirror.Write(*outcome == Worker::Outcome::kComplete ? "completed" : "stopped", log);
   return Conclude(*inputs.store, clock, run, *outcome,
                   {.worker_id = options.worker_id,
                    .session = session,
                    .lease_ttl_ms = options.lease_ttl_ms,
                    .poll_ms = PollMs(options),
                    .should_stop = [&] { return stop.requested(); }},
-                  reporter);
+                  log);
+}
+
+// Errors before there is a run, as events where that is asked for. Wrong usage is for people.
+Result<int> ExtractOrLog(const ExtractOptions& options) {
+  Result<int> status = Extract(options);
+  const bool is_about_setting = status.status().code() == Code::kInvalidArgument &&
+                                status.status().message().starts_with("--");
+  if (status.ok() || is_about_setting || options.log.format == LogFormat::kPlain) return status;
+  StderrLines lines;
+  MakeLogger(options.log, Clock::Real(), lines, options.worker_id).Error(status.status().message());
+  return static_cast<int>(kExitError);
 }
 
 }  // namespace
@@ -336,7 +383,7 @@ void AddExtractCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
       app.add_subcommand("extract", "Be one worker of a run: compute activations and store them");
   command->footer(kExamples);
-  OnExtractSettings(*command, exit_status, {}, Extract);
+  OnExtractSettings(*command, exit_status, {}, ExtractOrLog);
 }
 
 }  // namespace thresher

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
+#include <utility>
 
 #include "cli/data_access.h"
 #include "cli/version.h"
 #include "extract/planner.h"
 #include "extract/run_store.h"
 #include "graph/hook_point.h"
+#include "store/notice_store.h"
 
 namespace thresher {
 namespace {
@@ -45,7 +48,9 @@ Result<SampleSet> OpenSamples(const ExtractOptions& options, const std::string& 
 Result<ExtractInputs> OpenInputs(const ExtractOptions& options) {
   const ExtractSettings& settings = options.settings;
   ExtractInputs inputs;
-  ASSIGN_OR_RETURN(inputs.store, OpenStore(settings.output, options.store));
+  Result<std::unique_ptr<Store>> store = OpenStore(settings.output, options.store);
+  if (!store.ok()) return store.status().WithContext("--output");
+  inputs.store = WithNotices(*std::move(store), LinesToPeople(options.log));
   ASSIGN_OR_RETURN(const std::string model_folder, LocalModel(options));
   ASSIGN_OR_RETURN(inputs.model, LoadModel(model_folder));
   const Model& model = *inputs.model;

@@ -192,6 +192,19 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
   settings.AddFlag("--no-checkpointing", t.no_checkpointing, "Write no local mirror");
   settings.AddFlag("--quiet", t.quiet, "Print problems only");
   settings.AddFlag("--json", t.json, "Print progress as JSON lines on the standard output");
+  settings.Add("--log-format", t.log_format,
+               "Lines on the standard error stream: plain (for people), text (key=value) or json");
+  settings.Add(
+      "--log-level", t.log_level,
+      "Least level told: debug, info, notice, warning or error [plain: notice; text, json: "
+      "info; with --quiet: warning]");
+  settings.Add("--trace", t.trace,
+               "Write where this worker's time goes to this file, for ui.perfetto.dev [no trace]");
+  settings.Add("--metrics-port", t.metrics_port,
+               "Serve this worker's metrics for Prometheus at http://127.0.0.1:PORT/metrics; "
+               "ADDRESS:PORT or :PORT (all addresses) with a token [none]");
+  settings.Add("--metrics-token-file", t.metrics_token_file,
+               "File whose first line a scraper has to send as bearer token [no token]");
   RegisterStoreSettings(settings, t.store);
 }
 
@@ -235,6 +248,8 @@ Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings,
   options.dtype = *dtype;
   ASSIGN_OR_RETURN(options.compute, ParseCompute(settings.compute));
   ASSIGN_OR_RETURN(options.cloud, ParsePreemptionNotice(settings.preemption_notice));
+  ASSIGN_OR_RETURN(options.log, CheckLogSettings(settings.log_format, settings.log_level,
+                                                 settings.quiet, settings.json));
   if (settings.on_bad_sample != "skip" && settings.on_bad_sample != "fail") {
     return InvalidArgument("--on-bad-sample: expected skip or fail, found '" +
                            settings.on_bad_sample + "'");

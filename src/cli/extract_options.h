@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "base/result.h"
+#include "cli/log_output.h"
 #include "cli/sample_flags.h"
 #include "cli/store_settings.h"
 #include "engine/create_engine.h"
@@ -53,6 +54,11 @@ struct ExtractSettings {
   bool no_checkpointing = false;
   bool quiet = false;
   bool json = false;
+  std::string log_format = "plain";
+  std::string log_level;           // empty: by format and quiet
+  std::string trace;               // empty: none
+  std::string metrics_port;        // empty: none
+  std::string metrics_token_file;  // empty: no token
   StoreSettings store;
 };
 
@@ -70,6 +76,7 @@ struct ExtractOptions {
   int64_t stop_grace_ms = 0;
   int64_t worker_id = 0;
   Cloud cloud = Cloud::kNone;  // whose metadata server is asked
+  LogOptions log;
   StoreOptions store;
 };
 

@@ -9,6 +9,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/byte_size.h"
 #include "base/json.h"
@@ -16,8 +18,9 @@
 #include "cli/run_folder.h"
 #include "cli/store_command.h"
 #include "extract/run_store.h"
-#include "monitor/run_summary.h"
+#include "extract/run_summary.h"
 #include "shard/safetensors.h"
+#include "work/keys.h"
 
 namespace thresher {
 namespace {
@@ -79,23 +82,6 @@ void PrintAbbreviated(size_t count, bool all, const PrintFn& print) {
 
 // --- runs ---
 
-// Of values that are finite.
-struct Moments {
-  double mean = 0;
-  double standard_deviation = 0;
-  double root_mean_square = 0;
-};
-
-Moments MomentsOf(const TensorStatistics& s) {
-  const auto finite = static_cast<double>(s.count - s.not_finite);
-  if (finite <= 0) return {};
-  const double mean = s.sum / finite;
-  const double mean_square = s.sum_squares / finite;
-  return {.mean = mean,
-          .standard_deviation = std::sqrt(std::max(0.0, mean_square - mean * mean)),
-          .root_mean_square = std::sqrt(mean_square)};
-}
-
 void PrintSpec(const Store& store, const Run& run) {
   const RunSpec& spec = run.spec;
   PrintField("run", store.url());
@@ -133,7 +119,16 @@ void PrintStatistics(const RunSummary& summary, bool all) {
   });
 }
 
-void PrintRun(const Store& store, const Run& run, const RunSummary& summary, bool all) {
+// What a run that is complete has in its folder; runs of earlier versions have the first alone.
+std::vector<std::string> FinishFilesOf(Store& store) {
+  std::vector<std::string> files;
+  for (const std::string_view key : {kManifestKey, kSummaryKey, kReadmeKey}) {
+    if (store.Stat(key).ok()) files.emplace_back(key);
+  }
+  return files;
+}
+
+void PrintRun(Store& store, const Run& run, const RunSummary& summary, bool all) {
   PrintSpec(store, run);
   PrintField(
       "units",
@@ -145,6 +140,11 @@ void PrintRun(const Store& store, const Run& run, const RunSummary& summary, boo
                   FormatCount(summary.samples_rejected), FormatCount(summary.samples_truncated)));
   PrintField("tokens", TokensText(summary.tokens, summary.forward_tokens));
   PrintField("bytes", FormatBytes(static_cast<double>(summary.bytes)));
+  for (const RejectionKind& kind : summary.rejection_kinds) {
+    PrintField("rejected", fmt::format("{}: {}", FormatCount(kind.count), kind.reason));
+  }
+  const std::vector<std::string> files = FinishFilesOf(store);
+  PrintField("finished", files.empty() ? "no" : fmt::format("{}", fmt::join(files, ", ")));
   for (const std::string& problem : summary.unreadable) PrintField("unreadable", problem);
   if (summary.committed_count == 0) return;
   PrintStatistics(summary, all);
@@ -157,7 +157,7 @@ void PrintRun(const Store& store, const Run& run, const RunSummary& summary, boo
   }
 }
 
-Json RunJson(const Store& store, const Run& run, const RunSummary& summary) {
+Json RunJson(Store& store, const Run& run, const RunSummary& summary) {
   Json json = {{"url", store.url()},
                {"run", Json::parse(run.spec.ToText())},
                {"unit_count", run.plan.unit_count()},
@@ -169,7 +169,12 @@ Json RunJson(const Store& store, const Run& run, const RunSummary& summary) {
                {"tokens", summary.tokens},
                {"forward_tokens", summary.forward_tokens},
                {"bytes", summary.bytes},
+               {"finish_files", FinishFilesOf(store)},
                {"unreadable", summary.unreadable}};
+  json["rejected_by_reason"] = Json::array();
+  for (const RejectionKind& kind : summary.rejection_kinds) {
+    json["rejected_by_reason"].push_back({{"reason", kind.reason}, {"count", kind.count}});
+  }
   json["hook_points"] = Json::array();
   for (const HookStatistics& hook : summary.statistics) {
     const Moments moments = MomentsOf(hook.statistics);
@@ -178,6 +183,7 @@ Json RunJson(const Store& store, const Run& run, const RunSummary& summary) {
                                    {"mean", moments.mean},
                                    {"standard_deviation", moments.standard_deviation},
                                    {"root_mean_square", moments.root_mean_square},
+                                   {"norm", moments.norm},
                                    {"max_abs", hook.statistics.max_abs},
                                    {"not_finite", hook.statistics.not_finite}});
   }
@@ -382,7 +388,7 @@ Status InspectFile(const InspectSettings& settings, const StoreOptions& store_op
   const std::string folder = slash == std::string::npos ? "."
                              : slash == 0               ? "/"
                                                         : settings.target.substr(0, slash);
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStore(folder, store_options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, OpenStoreForPeople(folder, store_options));
   const Result<FileContent> content = ReadFile(*store, key);
   if (!content.ok()) return content.status().WithContext(settings.target);
   if (settings.json) {

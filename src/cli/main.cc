@@ -73,6 +73,7 @@ int Main(int argc, char** argv) {
   AddVerifyCommand(app, exit_status);
   AddInspectCommand(app, exit_status);
   AddDoctorCommand(app, exit_status);
+  AddMergeCommand(app, exit_status);
   AddCleanCommand(app, exit_status);
   AddConvertCommand(app, exit_status);
   AddStreamsCommand(app, exit_status);

@@ -23,8 +23,9 @@ int64_t TerminalWidth() {
 
 Reporter::Mode Reporter::DefaultMode() { return isatty(STDERR_FILENO) ? Mode::kBar : Mode::kLines; }
 
-Reporter::Reporter(Clock& clock, const Progress& progress, Options options)
-    : clock_(clock), progress_(progress), options_(options) {}
+Reporter::Reporter(Clock& clock, const Progress& progress, StderrLines& lines, const Logger& log,
+                   Options options)
+    : clock_(clock), progress_(progress), lines_(lines), log_(log), options_(options) {}
 
 void Reporter::Update() {
   std::lock_guard lock(mutex_);
@@ -37,6 +38,7 @@ void Reporter::Update() {
   if (now_ms < next_line_ms_) return;
   next_line_ms_ = now_ms + options_.line_interval_ms;
   if (options_.mode == Mode::kJson) return PrintJson();
+  if (options_.mode == Mode::kLog) return LogProgress();
   PrintLine();
 }
 
@@ -64,20 +66,26 @@ void Reporter::PrintBar() {
     bar = "[" + std::string(static_cast<size_t>(filled), '#') +
           std::string(static_cast<size_t>(width - filled), '.') + "]";
   }
-  std::fprintf(stderr, "\r\033[K%s%s", bar.c_str(), text.c_str());
-  std::fflush(stderr);
-  bar_is_shown_ = true;
+  lines_.ShowBar(bar + text);
 }
 
 void Reporter::PrintLine() {
-  std::fprintf(
-      stderr, "%s\n",
+  lines_.Print(
       fmt::format("worker {}: {}/{} units of the run done, {} by this worker; {} tokens, "
                   "{:.0f} tokens/s, {}/s, ETA {}",
                   options_.worker_id, progress_.run_units_finished.load(), options_.unit_count,
                   progress_.units_committed.load(), FormatCount(progress_.tokens_computed),
-                  tokens_.PerSecond(), BytesPerSecond(), Eta())
-          .c_str());
+                  tokens_.PerSecond(), BytesPerSecond(), Eta()));
+}
+
+void Reporter::LogProgress() {
+  log_.Notice("progress", {{"units_done", progress_.run_units_finished},
+                           {"unit_count", options_.unit_count},
+                           {"units_committed", progress_.units_committed},
+                           {"samples_committed", progress_.samples_committed},
+                           {"tokens_computed", progress_.tokens_computed},
+                           {"bytes_committed", progress_.bytes_committed},
+                           {"tokens_per_second", static_cast<int64_t>(tokens_.PerSecond())}});
 }
 
 void Reporter::PrintJson() {
@@ -101,34 +109,11 @@ void Reporter::PrintJson() {
   std::fflush(stdout);
 }
 
-void Reporter::ClearBar() {
-  if (bar_is_shown_) std::fputs("\r\033[K", stderr);
-  bar_is_shown_ = false;
-}
-
-void Reporter::Event(const std::string& text) {
-  std::lock_guard lock(mutex_);
-  if (options_.mode == Mode::kJson) {
-    const nlohmann::ordered_json line = {
-        {"event", "message"}, {"worker", options_.worker_id}, {"text", text}};
-    std::printf("%s\n",
-                line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-    std::fflush(stdout);
-    return;
-  }
-  ClearBar();
-  std::fprintf(stderr, "worker %lld: %s\n", static_cast<long long>(options_.worker_id),
-               text.c_str());
-}
-
-void Reporter::Say(const std::string& text) {
-  if (options_.mode != Mode::kQuiet) Event(text);
-}
-
 void Reporter::Finish() {
   std::lock_guard lock(mutex_);
   if (options_.mode == Mode::kJson) PrintJson();
-  ClearBar();
+  if (options_.mode == Mode::kLog) LogProgress();
+  if (options_.mode == Mode::kBar) lines_.ClearBar();
 }
 
 }  // namespace thresher

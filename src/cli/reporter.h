@@ -6,15 +6,17 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/logger.h"
+#include "cli/stderr_lines.h"
 #include "extract/progress.h"
 
 namespace thresher {
 
-// Shows a worker's progress: a bar on a terminal, a line every few seconds in a log, JSON lines on
-// the standard output for machines, or nothing. Thread-safe.
+// Shows a worker's progress: a bar on a terminal, a line every few seconds elsewhere, an event in a
+// log with fields, JSON lines on the standard output for machines, or nothing. Thread-safe.
 class Reporter {
  public:
-  enum class Mode { kBar, kLines, kJson, kQuiet };
+  enum class Mode { kBar, kLines, kLog, kJson, kQuiet };
 
   struct Options {
     Mode mode = Mode::kLines;
@@ -27,17 +29,12 @@ class Reporter {
   // kBar where the standard error stream is a terminal, kLines elsewhere.
   static Mode DefaultMode();
 
-  Reporter(Clock& clock, const Progress& progress, Options options);
+  // All borrowed.
+  Reporter(Clock& clock, const Progress& progress, StderrLines& lines, const Logger& log,
+           Options options);
 
   // Call often; it decides itself what to print and when.
   void Update();
-
-  // A line for people about something that happened; in JSON mode an object. Printed even when
-  // quiet.
-  void Event(const std::string& text);
-
-  // A line that is left out when quiet.
-  void Say(const std::string& text);
 
   // Ends the bar's line.
   void Finish();
@@ -45,20 +42,21 @@ class Reporter {
  private:
   void PrintBar();
   void PrintLine();
+  void LogProgress();
   void PrintJson();
   std::string Eta() const;
   std::string BytesPerSecond() const;
-  void ClearBar();
 
   Clock& clock_;
   const Progress& progress_;
+  StderrLines& lines_;
+  const Logger& log_;
   const Options options_;
   std::mutex mutex_;
   RateMeter tokens_{20'000};
   RateMeter rows_{20'000};
   RateMeter units_{300'000};
   int64_t next_line_ms_ = 0;
-  bool bar_is_shown_ = false;
 };
 
 }  // namespace thresher

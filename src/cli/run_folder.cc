@@ -2,13 +2,25 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
+#include <utility>
+
 #include "base/byte_size.h"
+#include "store/notice_store.h"
 #include "work/keys.h"
 
 namespace thresher {
 
-Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url, const StoreOptions& options) {
+Result<std::unique_ptr<Store>> OpenStoreForPeople(const std::string& url,
+                                                  const StoreOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStore(url, options));
+  return WithNotices(std::move(store), [](const std::string& line) {
+    std::fprintf(stderr, "thresher: %s\n", line.c_str());
+  });
+}
+
+Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url, const StoreOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, OpenStoreForPeople(url, options));
   const Result<ObjectInfo> spec = store->Stat(kRunKey);
   if (spec.ok()) return store;
   if (spec.status().code() != Code::kNotFound) {

@@ -10,6 +10,10 @@
 
 namespace thresher {
 
+// OpenStore, which says on the standard error stream when a cloud does not answer.
+Result<std::unique_ptr<Store>> OpenStoreForPeople(const std::string& url,
+                                                  const StoreOptions& options);
+
 // Opens the folder of an existing run. kNotFound, saying what a run's folder looks like, if `url`
 // holds none.
 Result<std::unique_ptr<Store>> OpenRunFolder(const std::string& url, const StoreOptions& options);

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/byte_size.h"
+#include "base/scrub.h"
 #include "cli/extract_options.h"
-#include "store/scrub.h"
 
 namespace thresher {
 namespace {

@@ -15,7 +15,7 @@
 #include "dataset/file_format.h"
 #include "store/cloud_url.h"
 #include "store/local_list.h"
-#include "store/scrub.h"
+#include "base/scrub.h"
 
 namespace thresher {
 namespace {

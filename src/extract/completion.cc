@@ -1,47 +1,18 @@
 #include "extract/completion.h"
 
 #include <algorithm>
-#include <atomic>
-#include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "extract/commit_scan.h"
 #include "extract/idle_pause.h"
+#include "extract/run_readme.h"
+#include "extract/run_summary.h"
+#include "extract/work_done.h"
 #include "work/keys.h"
 
 namespace thresher {
 namespace {
-
-// The manifest's lines for the committed units, in their order. A store answers many requests in
-// the time of one, so a long list is read by several threads.
-Result<std::vector<ManifestEntry>> ReadEntries(Store& store, const std::vector<int64_t>& units) {
-  constexpr size_t kUnitsPerThread = 64;
-  constexpr size_t kMaxThreads = 32;
-  std::vector<ManifestEntry> entries(units.size());
-  std::atomic<size_t> next{0};
-  std::mutex mutex;
-  Status first_error;
-  const auto read = [&] {
-    for (size_t i = next++; i < units.size(); i = next++) {
-      const Result<Commit> commit = ReadCommit(store, units[i]);
-      if (commit.ok()) {
-        entries[i] = ManifestEntry::Of(*commit);
-        continue;
-      }
-      std::lock_guard lock(mutex);
-      if (first_error.ok()) first_error = commit.status();
-      next = units.size();
-    }
-  };
-  const size_t helpers = std::min(kMaxThreads, units.size() / kUnitsPerThread);
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < helpers; ++i) threads.emplace_back(read);
-  read();
-  for (std::thread& thread : threads) thread.join();
-  RETURN_IF_ERROR(first_error);
-  return entries;
-}
 
 // The units of a run by what became of them, each list ascending.
 struct FinishedUnits {
@@ -97,6 +68,56 @@ Result<bool> IsExtended(Store& store, const Run& run) {
   return IsThere(store, ExtensionKey(run.extension_count + 1));
 }
 
+// What is written at the end of a run, and the record that it is.
+struct FinishFiles {
+  std::string manifest;
+  std::string summary;
+  std::string readme;
+  Completion completion;
+};
+
+// A store answers many requests in the time of one, so a long list is read by several threads.
+int ReadersFor(size_t count) {
+  constexpr size_t kObjectsPerReader = 64;
+  constexpr size_t kMaxReaders = 32;
+  return static_cast<int>(std::min(kMaxReaders, count / kObjectsPerReader));
+}
+
+Result<FinishFiles> MakeFinishFiles(Store& store, const Run& run, const FinishedUnits& units) {
+  ManifestWriter manifest(run.fingerprint, run.plan.unit_count());
+  RunSummaryBuilder builder(run);
+  std::vector<Quarantine> quarantined;
+  for (const int64_t unit : units.set_aside) {
+    ASSIGN_OR_RETURN(Quarantine quarantine, ReadQuarantine(store, unit));
+    builder.AddSetAside(quarantine.sample_count);
+    quarantined.push_back(std::move(quarantine));
+  }
+  Status first_error;
+  ScanCommits(
+      store, units.committed,
+      [&](int64_t, const Result<Commit>& commit) {
+        if (commit.ok()) {
+          manifest.Add(ManifestEntry::Of(*commit));
+          builder.Add(*commit);
+        } else if (first_error.ok()) {
+          first_error = commit.status();
+        }
+      },
+      ReadersFor(units.committed.size()));
+  RETURN_IF_ERROR(first_error);
+  ASSIGN_OR_RETURN(const WorkDone work, ReadWorkDone(store, ReadersFor(units.committed.size())));
+  const RunSummary summary = builder.Finish();
+  FinishFiles files;
+  files.completion = {.run_fingerprint = run.fingerprint,
+                      .unit_count = run.plan.unit_count(),
+                      .rejected_count = summary.samples_rejected,
+                      .quarantined_count = summary.quarantined_count};
+  files.manifest = std::move(manifest).Finish(quarantined);
+  files.summary = SummaryText(run.fingerprint, summary, WorkDoneJson(work, summary.forward_tokens));
+  files.readme = RunReadme(run.spec, summary);
+  return files;
+}
+
 }  // namespace
 
 Result<std::optional<Completion>> FindCompletion(Store& store, const Run& run) {
@@ -121,30 +142,23 @@ Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run) {
     RETURN_IF_ERROR(RemoveFinishedMarks(store, unit_count, units.missing));
     return std::optional<Completion>();
   }
-  std::vector<Quarantine> quarantined;
-  for (const int64_t unit : units.set_aside) {
-    ASSIGN_OR_RETURN(Quarantine quarantine, ReadQuarantine(store, unit));
-    quarantined.push_back(std::move(quarantine));
-  }
-  ASSIGN_OR_RETURN(const std::vector<ManifestEntry> entries, ReadEntries(store, units.committed));
-  Completion completion{.run_fingerprint = run.fingerprint,
-                        .unit_count = unit_count,
-                        .quarantined_count = static_cast<int64_t>(quarantined.size())};
-  for (const ManifestEntry& entry : entries) completion.rejected_count += entry.rejected_count;
+  ASSIGN_OR_RETURN(const FinishFiles files, MakeFinishFiles(store, run, units));
   // A worker that does not know of an extension must not replace the manifest of the larger run. If
   // the extension came while we wrote, its manifest may be the one that we replaced.
   ASSIGN_OR_RETURN(const bool extended_before, IsExtended(store, run));
   if (!extended_before) {
-    const std::string text = ManifestText(run.fingerprint, unit_count, entries, quarantined);
-    RETURN_IF_ERROR(store.Put(kManifestKey, AsBytes(text)));
+    RETURN_IF_ERROR(store.Put(kManifestKey, AsBytes(files.manifest)));
+    RETURN_IF_ERROR(store.Put(kSummaryKey, AsBytes(files.summary)));
+    RETURN_IF_ERROR(store.Put(kReadmeKey, AsBytes(files.readme)));
     ASSIGN_OR_RETURN(const bool extended_after, IsExtended(store, run));
     if (extended_after) {
       ASSIGN_OR_RETURN(const Run larger, LoadRun(store));
       RETURN_IF_ERROR(WriteManifest(store, larger).status());
     }
   }
-  RETURN_IF_ERROR(CreateRecord(store, CompletionKey(unit_count), completion.ToText()).status());
-  return std::optional(completion);
+  RETURN_IF_ERROR(
+      CreateRecord(store, CompletionKey(unit_count), files.completion.ToText()).status());
+  return std::optional(files.completion);
 }
 
 Result<bool> IsStillComplete(Store& store, const Run& run) {
@@ -170,7 +184,9 @@ Result<std::optional<Completion>> ConcludeRun(Store& store, Clock& clock, const 
     if (completion) {
       // Somebody may have deleted the manifest, to have it written again.
       ASSIGN_OR_RETURN(const bool has_manifest, IsThere(store, std::string(kManifestKey)));
-      return has_manifest ? completion : WriteManifest(store, run);
+      // Runs of earlier versions are complete without it.
+      ASSIGN_OR_RETURN(const bool has_readme, IsThere(store, std::string(kReadmeKey)));
+      return has_manifest && has_readme ? completion : WriteManifest(store, run);
     }
     ASSIGN_OR_RETURN(const CreatedRecord created,
                      CreateRecord(store, ManifestLeaseKey(unit_count, epoch), lease.ToText()));

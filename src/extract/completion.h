@@ -14,9 +14,12 @@
 
 namespace thresher {
 
-// Writes manifest.json and then the record that the run is complete, from the commits; the bytes
-// are the same whoever writes them. Nothing if units are missing. Reads every commit, many at a
-// time.
+// Writes what a finished run ends with, and then the record that it is complete:
+//   manifest.json  every shard; a pure function of the run's records
+//   summary.json   totals and statistics, the same; and from the workers' heartbeats what it took
+//   README.md      what the run is and how to read it; a pure function of the run's records
+// Whoever dies on the way leaves a run that the next worker concludes. Nothing if units are
+// missing. Reads every commit once, many at a time; memory grows with the manifest's text alone.
 Result<std::optional<Completion>> WriteManifest(Store& store, const Run& run);
 
 // The record that the run is complete, if it is there.

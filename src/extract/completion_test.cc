@@ -14,7 +14,9 @@
 #include "store/fault_store.h"
 #include "store/forwarding_store.h"
 #include "store/memory_store.h"
+#include "work/json_fields.h"
 #include "work/keys.h"
+#include "work/records.h"
 
 namespace thresher {
 namespace {
@@ -128,7 +130,9 @@ TEST(CompletionTest, AnyFailingCallLeavesARunThatCanBeConcluded) {
     (void)ConcludeRun(store, clock, *run, {.session = "first"});
     const auto completion = ConcludeRun(inner, clock, *run, {.session = "second"});
     ASSERT_TRUE(completion.ok() && completion->has_value()) << "call " << call;
-    EXPECT_TRUE(inner.Stat(kManifestKey).ok());
+    for (const std::string_view key : {kManifestKey, kSummaryKey, kReadmeKey}) {
+      EXPECT_TRUE(inner.Stat(key).ok()) << key;
+    }
     if (store.FaultCount() == 0) break;
   }
 }
@@ -304,6 +308,63 @@ TEST(CompletionTest, TheManifestIsAskedForOnlyIfTheRunIsSaidToBeComplete) {
   ASSERT_TRUE(inner.Delete(kManifestKey).ok());
   ASSERT_TRUE(ConcludeRun(inner, clock, run, {}).value().has_value());
   EXPECT_EQ(*inner.GetText(kManifestKey), manifest);
+}
+
+TEST(CompletionTest, ASummaryAndAReadmeAreWrittenWithTheManifest) {
+  MemoryStore store;
+  const Result<thresher::Run> run = CreateOrJoinRun(store, SmallSpec(6), SmallParts());
+  CommitUnit(store, *run, 0, /*rejected=*/1);
+  CommitUnit(store, *run, 1);
+  const Quarantine aside{.unit = 2, .first_sample = 4, .sample_count = 2, .errors = {"it burns"}};
+  ASSERT_TRUE(store.Put(QuarantineKey(2), AsBytes(aside.ToText())).ok());
+  Heartbeat heartbeat;
+  heartbeat.started_unix_ms = 1'000'000;
+  heartbeat.updated_unix_ms = 1'000'000 + 5'400'000;
+  heartbeat.tokens_computed = 700;
+  heartbeat.units_duplicate = 1;
+  for (const char* session : {"a", "b"}) {
+    ASSERT_TRUE(store.Put(HeartbeatKey(3, session), AsBytes(heartbeat.ToText())).ok());
+  }
+  ASSERT_TRUE(store.Put(HeartbeatKey(4, "c"), AsBytes("broken")).ok());
+  ASSERT_TRUE((*WriteManifest(store, *run)).has_value());
+
+  const Result<Json> summary = ParseRecord(*store.GetText(kSummaryKey), kSummaryKey);
+  ASSERT_TRUE(summary.ok());
+  EXPECT_EQ(summary->at("state"), "complete with exceptions");
+  const Json& content = summary->at("content");
+  EXPECT_EQ(content.at("samples"),
+            Json({{"stored", 3}, {"rejected", 1}, {"set_aside", 2}, {"truncated", 0}}));
+  EXPECT_EQ(content.at("rejected_by_reason"),
+            Json::array({Json({{"reason", "bad"}, {"count", 1}})}));
+  EXPECT_EQ(content.at("first_rejected"), Json::array({Json({{"sample", 0}, {"reason", "bad"}})}));
+  EXPECT_EQ(summary->at("work"), Json({{"source", "the workers' last heartbeats"},
+                                       {"sessions", 2},
+                                       {"workers", 1},
+                                       {"machine_hours", 3.0},
+                                       {"tokens_computed", 1400},
+                                       {"tokens_computed_in_vain", 1400},
+                                       {"units_thrown_away", 2}}));
+  const std::string readme = *store.GetText(kReadmeKey);
+  for (const char* text : {"complete with exceptions", "hook_embed", "d.jsonl", "bf16"}) {
+    EXPECT_NE(readme.find(text), std::string::npos) << text << "\n" << readme;
+  }
+  ASSERT_TRUE(ReopenUnit(store, *run, 1).ok());
+  EXPECT_FALSE(store.Stat(kSummaryKey).ok());
+  EXPECT_FALSE(store.Stat(kReadmeKey).ok());
+}
+
+TEST(CompletionTest, ACompleteRunOfAnEarlierVersionGetsThemToo) {
+  MemoryStore store;
+  const Result<thresher::Run> run = CreateOrJoinRun(store, SmallSpec(6), SmallParts());
+  CommitAll(store, *run);
+  ASSERT_TRUE((*WriteManifest(store, *run)).has_value());
+  const std::string manifest = *store.GetText(kManifestKey);
+  ASSERT_TRUE(store.Delete(kSummaryKey).ok());
+  ASSERT_TRUE(store.Delete(kReadmeKey).ok());
+  ASSERT_TRUE((*ConcludeRun(store, Clock::Real(), *run, {.session = "me"})).has_value());
+  EXPECT_TRUE(store.Stat(kSummaryKey).ok());
+  EXPECT_TRUE(store.Stat(kReadmeKey).ok());
+  EXPECT_EQ(*store.GetText(kManifestKey), manifest);
 }
 
 }  // namespace

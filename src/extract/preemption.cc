@@ -130,8 +130,8 @@ Result<Notice> PreemptionSource::AskAzure() {
 }
 
 PreemptionWatch::PreemptionWatch(Options options, std::function<void(const std::string&)> on_notice,
-                                 std::function<void(const std::string&)> events)
-    : options_(std::move(options)), on_notice_(std::move(on_notice)), events_(std::move(events)) {
+                                 const Logger& log)
+    : options_(std::move(options)), on_notice_(std::move(on_notice)), log_(log) {
   if (options_.cloud != Cloud::kNone) thread_ = std::thread([this] { Watch(); });
 }
 
@@ -155,8 +155,9 @@ void PreemptionWatch::Watch() {
     if (notice.ok() && *notice) return on_notice_(**notice);
     failures = notice.ok() ? 0 : failures + 1;
     if (failures == kToldAfter) {
-      events_("the metadata server does not answer, so that a pre-emption cannot be seen ahead: " +
-              notice.status().message());
+      log_.Warning(
+          "the metadata server does not answer, so that a pre-emption cannot be seen ahead: " +
+          notice.status().message());
     }
     lock.lock();
     wakeup_.wait_for(lock, std::chrono::milliseconds(options_.interval_ms),

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <thread>
 
+#include "base/logger.h"
 #include "base/result.h"
 #include "extract/cloud_metadata.h"
 
@@ -62,10 +63,10 @@ class PreemptionWatch {
     int64_t interval_ms = 1'000;
   };
 
-  // `on_notice` is called once, on the thread, with the notice; `events` gets a line if the server
-  // keeps silent.
+  // `on_notice` is called once, on the thread, with the notice; `log` (borrowed) hears of it if the
+  // server keeps silent.
   PreemptionWatch(Options options, std::function<void(const std::string&)> on_notice,
-                  std::function<void(const std::string&)> events);
+                  const Logger& log);
   PreemptionWatch(const PreemptionWatch&) = delete;
   PreemptionWatch& operator=(const PreemptionWatch&) = delete;
   ~PreemptionWatch();
@@ -75,7 +76,7 @@ class PreemptionWatch {
 
   const Options options_;
   const std::function<void(const std::string&)> on_notice_;
-  const std::function<void(const std::string&)> events_;
+  const Logger& log_;
   std::mutex mutex_;
   std::condition_variable wakeup_;
   bool done_ = false;  // guarded by mutex_

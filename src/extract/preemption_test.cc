@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/collected_log_for_test.h"
 #include "base/temporary_folder_for_test.h"
 
 namespace thresher {
@@ -177,19 +178,22 @@ TEST(TpuWorkerNumberTest, ReadsTheAttribute) {
 TEST(PreemptionWatchTest, CallsOnceAndEnds) {
   std::atomic<int> asked{0};
   std::promise<std::string> noticed;
+  const CollectedLog log;
   const HttpClient send = [&](const HttpRequest& request) -> Result<HttpResponse> {
     if (request.url.ends_with("maintenance-event")) return HttpResponse{200, "NONE"};
     return HttpResponse{200, ++asked >= 3 ? "TRUE" : "FALSE"};
   };
   PreemptionWatch watch(
       {.cloud = Cloud::kGce, .send = send, .interval_ms = 1},
-      [&](const std::string& text) { noticed.set_value(text); }, [](const std::string&) {});
+      [&](const std::string& text) { noticed.set_value(text); }, log.logger());
   EXPECT_NE(noticed.get_future().get(), "");
   EXPECT_EQ(asked, 3);
 }
 
 TEST(PreemptionWatchTest, ASilentServerIsToldOnceAndAskedOn) {
   std::promise<std::string> told;
+  const Logger log(Clock::Real(), LogLevel::kWarning,
+                   [&](const LogEvent& event) { told.set_value(event.message); });
   std::promise<void> asked_on;
   std::atomic<int> asked{0};
   const HttpClient send = [&](const HttpRequest&) -> Result<HttpResponse> {
@@ -198,18 +202,19 @@ TEST(PreemptionWatchTest, ASilentServerIsToldOnceAndAskedOn) {
   };
   PreemptionWatch watch(
       {.cloud = Cloud::kAws, .send = send, .interval_ms = 1}, [](const std::string&) { FAIL(); },
-      [&](const std::string& text) { told.set_value(text); });
+      log);
   EXPECT_NE(told.get_future().get().find("nobody answers"), std::string::npos);
   asked_on.get_future().wait();
 }
 
 TEST(PreemptionWatchTest, NoCloudNoRequest) {
+  const CollectedLog log;
   PreemptionWatch watch(
       {.send = [](const HttpRequest&) -> Result<HttpResponse> {
         ADD_FAILURE();
         return Unavailable("");
       }},
-      [](const std::string&) {}, [](const std::string&) {});
+      [](const std::string&) {}, log.logger());
 }
 
 }  // namespace

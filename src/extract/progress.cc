@@ -43,6 +43,20 @@ void Progress::Describe(Heartbeat& heartbeat) const {
         1e6 * static_cast<double>(heartbeat.tokens_computed) / static_cast<double>(elapsed_us);
   }
   heartbeat.last_error = LastError();
+  heartbeat.forward_tokens_committed = forward_tokens_committed;
+  heartbeat.samples_rejected = samples_rejected;
+  heartbeat.samples_truncated = samples_truncated;
+  heartbeat.units_failed = units_failed;
+  heartbeat.units_taken_over = units_taken_over;
+  heartbeat.bytes_uploaded = bytes_uploaded;
+  heartbeat.uploads_failed = uploads_failed;
+  heartbeat.upload_failed_unix_ms = upload_failed_unix_ms;
+  heartbeat.progressed_unix_ms = progressed_unix_ms;
+  const auto seconds = [](int64_t us) { return static_cast<double>(us) / 1e6; };
+  heartbeat.engine_seconds = seconds(engine_busy_us);
+  heartbeat.wait_for_unit_seconds = seconds(engine_wait_for_unit_us);
+  heartbeat.wait_for_arena_seconds = seconds(engine_wait_for_arena_us);
+  heartbeat.upload_seconds = seconds(upload_us);
 }
 
 void RateMeter::Add(int64_t now_ms, int64_t count) {

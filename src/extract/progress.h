@@ -31,6 +31,13 @@ struct Progress {
   std::atomic<int64_t> engine_wait_for_unit_us{0};
   std::atomic<int64_t> engine_wait_for_arena_us{0};  // all were being sealed or uploaded
   std::atomic<int64_t> engine_busy_us{0};
+  std::atomic<int64_t> forward_tokens_committed{0};  // that the model read for what is committed
+  std::atomic<int64_t> units_taken_over{0};          // claimed after somebody else had claimed them
+  std::atomic<int64_t> bytes_uploaded{0};            // of shards, duplicates included
+  std::atomic<int64_t> upload_us{0};                 // retries and the look at the store included
+  std::atomic<int64_t> uploads_failed{0};            // for good: the unit stayed open
+  std::atomic<int64_t> upload_failed_unix_ms{0};     // the last of them
+  std::atomic<int64_t> progressed_unix_ms{0};        // a batch was computed, or a unit ended
 
   void SetLastError(const std::string& error);
   std::string LastError() const;

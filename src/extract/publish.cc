@@ -26,24 +26,6 @@ Status Compare(Store& store, const Commit& sent) {
   return OkStatus();
 }
 
-// Steps 1 and 2.
-Status Upload(Store& store, Clock& clock, const Commit& commit, std::span<const std::byte> file,
-              const PublishPolicy& policy) {
-  Status compared;
-  for (int64_t upload = 0; upload < policy.uploads; ++upload) {
-    RETURN_IF_ERROR(WithRetries(clock, policy.retry, [&] {
-                      return store.Put(commit.shard, file);
-                    }).WithContext("uploading " + commit.shard));
-    compared = WithRetries(clock, policy.retry, [&] {
-                 return Compare(store, commit);
-               }).WithContext("after the upload of " + commit.shard);
-    if (compared.code() != Code::kDataLoss) return compared;
-  }
-  // No commit names it. A damaged shard that cannot be deleted now is an orphan like others.
-  (void)store.Delete(commit.shard);
-  return compared;
-}
-
 // After a commit that came late: a clean-up may have removed the shard before. Now that a commit
 // names it, none will again.
 Status Restore(Store& store, Clock& clock, const Commit& commit, std::span<const std::byte> file,
@@ -56,19 +38,39 @@ Status Restore(Store& store, Clock& clock, const Commit& commit, std::span<const
 
 }  // namespace
 
+Status UploadShard(Store& store, Clock& clock, const Commit& commit,
+                   std::span<const std::byte> file, const PublishPolicy& policy) {
+  Status compared;
+  for (int64_t upload = 0; upload < policy.uploads; ++upload) {
+    RETURN_IF_ERROR(WithRetries(clock, policy.retry, [&] {
+                      const TraceSpan span(policy.trace, "upload", commit.unit);
+                      return store.Put(commit.shard, file);
+                    }).WithContext("uploading " + commit.shard));
+    compared = WithRetries(clock, policy.retry, [&] {
+                 const TraceSpan span(policy.trace, "compare", commit.unit);
+                 return Compare(store, commit);
+               }).WithContext("after the upload of " + commit.shard);
+    if (compared.code() != Code::kDataLoss) return compared;
+  }
+  // No commit names it. A damaged shard that cannot be deleted now is an orphan like others.
+  (void)store.Delete(commit.shard);
+  return compared;
+}
+
 Result<Published> PublishShard(Store& store, Clock& clock, Ledger& ledger, Commit commit,
                                std::span<const std::byte> file, const PublishPolicy& policy,
                                const std::function<void(int64_t upload_ms)>& on_uploaded) {
   THRESHER_CHECK(policy.uploads >= 1);
   THRESHER_CHECK(commit.bytes == static_cast<int64_t>(file.size()));
   const int64_t begin_ms = clock.MonotonicMs();
-  RETURN_IF_ERROR(Upload(store, clock, commit, file, policy));
+  RETURN_IF_ERROR(UploadShard(store, clock, commit, file, policy));
   if (on_uploaded) on_uploaded(clock.MonotonicMs() - begin_ms);
 
   const int64_t compared_ms = clock.MonotonicMs();
   commit.committed_unix_ms = clock.UnixMs();
   Published published;
   RETURN_IF_ERROR(WithRetries(clock, policy.retry, [&] {
+                    const TraceSpan span(policy.trace, "commit", commit.unit);
                     const Result<Ledger::CommitOutcome> outcome = ledger.CommitUnit(commit);
                     if (outcome.ok()) published.outcome = *outcome;
                     return outcome.status();

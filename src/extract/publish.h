@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/trace.h"
 #include "extract/ledger.h"
 #include "extract/retry.h"
 #include "store/store.h"
@@ -39,10 +40,15 @@ namespace thresher {
 // whole.
 
 struct PublishPolicy {
-  RetryPolicy retry;         // of each call
-  int64_t uploads = 3;       // of a shard that does not arrive as it was sent
-  int64_t late_ms = 30'000;  // a commit so long after step 2 is followed by another look
+  RetryPolicy retry = {};        // of each call
+  int64_t uploads = 3;           // of a shard that does not arrive as it was sent
+  int64_t late_ms = 30'000;      // a commit so long after step 2 is followed by another look
+  TraceWriter* trace = nullptr;  // gets the spans "upload", "compare" and "commit"; null: none
 };
+
+// Steps 1 and 2 alone: `file` is `commit.shard` when this is ok.
+Status UploadShard(Store& store, Clock& clock, const Commit& commit,
+                   std::span<const std::byte> file, const PublishPolicy& policy = {});
 
 struct Published {
   Ledger::CommitOutcome outcome = Ledger::CommitOutcome::kCommitted;

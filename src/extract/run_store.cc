@@ -205,7 +205,9 @@ Status ReopenUnit(Store& store, const Run& run, int64_t unit) {
   }
   const auto remove_marks = [&]() -> Status {
     RETURN_IF_ERROR(RemoveFinishedMarks(store, unit_count, {unit}));
-    RETURN_IF_ERROR(store.Delete(kManifestKey));
+    for (const std::string_view key : {kManifestKey, kSummaryKey, kReadmeKey}) {
+      RETURN_IF_ERROR(store.Delete(key));
+    }
     return DeleteBelow(store, ManifestLeasePrefix(unit_count));
   };
   RETURN_IF_ERROR(remove_marks());

@@ -30,8 +30,8 @@ bool IsRecordKey(std::string_view key) {
 
 }  // namespace
 
-Spool::Spool(Store& folder, Options options, std::function<void(const std::string&)> events)
-    : folder_(folder), options_(options), events_(std::move(events)) {}
+Spool::Spool(Store& folder, Options options, const Logger& log)
+    : folder_(folder), options_(options), log_(log) {}
 
 Status Spool::Open(Store& run_store, const std::string& run_fingerprint) {
   const Result<ObjectInfo> run = folder_.Stat(kRunKey);
@@ -112,8 +112,8 @@ void Spool::Tell(const Status& status) {
     if (broken_) return;
     broken_ = true;
   }
-  events_("no more local copies in " + folder_.url() + ": " + status.message() +
-          "; the run goes on without them");
+  log_.Warning("no more local copies in " + folder_.url() + ": " + status.message() +
+               "; the run goes on without them");
 }
 
 }  // namespace thresher

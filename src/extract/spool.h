@@ -3,13 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/logger.h"
 #include "base/result.h"
 #include "extract/shard_builder.h"
 #include "store/store.h"
@@ -35,8 +35,8 @@ class Spool {
     bool delete_after_upload = false;  // else committed shards stay
   };
 
-  // `folder` is borrowed. `events` gets a line for people about what does not work.
-  Spool(Store& folder, Options options, std::function<void(const std::string&)> events);
+  // `folder` and `log`, which hears of what does not work, are borrowed.
+  Spool(Store& folder, Options options, const Logger& log);
 
   // Looks for what earlier sessions left of this run, and clears away what `run_store` says has
   // been committed since. kFailedPrecondition if the folder is that of a run. Call once, first.
@@ -60,7 +60,7 @@ class Spool {
 
   Store& folder_;
   const Options options_;
-  const std::function<void(const std::string&)> events_;
+  const Logger& log_;
   mutable std::mutex mutex_;
   bool broken_ = false;                                     // guarded by mutex_
   std::map<int64_t, std::vector<std::string>> records_of_;  // unit -> keys; guarded by mutex_

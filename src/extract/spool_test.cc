@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/collected_log_for_test.h"
 #include "extract/worker_fixture_for_test.h"
 #include "store/fault_store.h"
 #include "store/memory_store.h"
@@ -24,7 +25,7 @@ class SpoolTest : public WorkerTest {
                     Spool::Options options = {}, Worker::Options worker_options = {}) {
     const Result<thresher::Run> run = Join(store);
     ASSERT_TRUE(run.ok()) << run.status().message();
-    Spool spool(copies_, options, [&](const std::string& text) { spool_events_.push_back(text); });
+    Spool spool(copies_, options, spool_log_.logger());
     const Status opened = spool.Open(store, run->fingerprint);
     ASSERT_TRUE(opened.ok()) << opened.message();
     RunWorker(store, engine, 0, result, worker_options, &spool);
@@ -53,7 +54,7 @@ class SpoolTest : public WorkerTest {
 
   MemoryStore spooled_{clock_};
   FaultStore copies_{spooled_, clock_};
-  std::vector<std::string> spool_events_;
+  CollectedLog spool_log_;
 };
 
 TEST_F(SpoolTest, CommittedShardsStayUnderTheNamesOfTheRun) {
@@ -176,8 +177,8 @@ TEST_F(SpoolTest, AFullDiskIsToldOnceAndFailsNothing) {
   WorkerRun worker;
   RunWithSpool(store, engine, worker);
   ASSERT_TRUE(worker.outcome.ok()) << worker.outcome.status().message();
-  ASSERT_EQ(spool_events_.size(), 1u);
-  EXPECT_NE(spool_events_[0].find("no space left"), std::string::npos);
+  ASSERT_EQ(spool_log_.messages().size(), 1u);
+  EXPECT_NE(spool_log_.messages()[0].find("no space left"), std::string::npos);
   EXPECT_EQ(SpooledKeys().size(), 2u) << "the two shards that had fitted";
   EXPECT_EQ(copies_.CallCount(StoreCall::kPut), 6);
   ExpectWhole(store);
@@ -191,7 +192,8 @@ TEST_F(SpoolTest, AnyCallMayFail) {
     FaultStore folder(disk, clock_, {{.first_call = n}});
     const Result<thresher::Run> run = Join(store);
     ASSERT_TRUE(run.ok());
-    Spool spool(folder, {}, [](const std::string&) {});
+    const CollectedLog log;
+    Spool spool(folder, {}, log.logger());
     if (!spool.Open(store, run->fingerprint).ok()) continue;
     FakeEngine engine(format_, 100'000);
     WorkerRun worker;
@@ -199,8 +201,10 @@ TEST_F(SpoolTest, AnyCallMayFail) {
     ASSERT_TRUE(worker.outcome.ok()) << "call " << n;
     ExpectWhole(store);
     if (folder.FaultCount() == 0) break;
-    Spool later(disk, {}, [](const std::string& text) { ADD_FAILURE() << text; });
+    const CollectedLog later_log;
+    Spool later(disk, {}, later_log.logger());
     ASSERT_TRUE(later.Open(store, run->fingerprint).ok());
+    EXPECT_TRUE(later_log.messages().empty());
     for (const std::string& key : KeysOf(disk)) {
       EXPECT_TRUE(store.Stat(key).ok()) << key << " is no copy of a committed shard";
     }
@@ -210,7 +214,8 @@ TEST_F(SpoolTest, AnyCallMayFail) {
 TEST_F(SpoolTest, TheFolderOfARunIsRefused) {
   MemoryStore store(clock_);
   ASSERT_TRUE(Join(store).ok());
-  Spool spool(store, {}, [](const std::string&) {});
+  const CollectedLog log;
+  Spool spool(store, {}, log.logger());
   EXPECT_EQ(spool.Open(store, "xxh3:00").code(), Code::kFailedPrecondition);
 }
 

@@ -61,8 +61,9 @@ UnitJob MakeUnitJob(std::vector<SampleOrRejection> outcomes, int64_t unit, int64
 }
 
 Result<UnitJob> TokeniseUnit(const SampleSet& samples, int64_t unit, int64_t epoch,
-                             SampleRange range) {
-  ASSIGN_OR_RETURN(std::vector<SampleOrRejection> outcomes, samples.Read(range.first, range.count));
+                             SampleRange range, TraceWriter* trace) {
+  ASSIGN_OR_RETURN(std::vector<SampleOrRejection> outcomes,
+                   samples.Read(range.first, range.count, trace));
   return MakeUnitJob(std::move(outcomes), unit, epoch, range);
 }
 

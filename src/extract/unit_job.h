@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/trace.h"
 #include "engine/engine.h"
 #include "sample/sample_set.h"
 #include "work/plan.h"
@@ -49,7 +50,7 @@ UnitJob MakeUnitJob(std::vector<SampleOrRejection> outcomes, int64_t unit, int64
 // Reads and tokenises the samples `range`. What cannot be used is in `rejected`; an error means
 // that the data set could not be read.
 Result<UnitJob> TokeniseUnit(const SampleSet& samples, int64_t unit, int64_t epoch,
-                             SampleRange range);
+                             SampleRange range, TraceWriter* trace = nullptr);
 
 // The job of the first `sequence_count` sequences alone, which must end with a batch.
 UnitJob PrefixOf(const UnitJob& job, int64_t sequence_count);

@@ -3,10 +3,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
-#include <string>
 
 #include "base/clock.h"
+#include "base/logger.h"
 #include "base/result.h"
 #include "extract/ledger.h"
 #include "extract/progress.h"
@@ -31,11 +30,11 @@ class Uploader {
     const ShardFormat& format;
     Progress& progress;
     Spool* spool = nullptr;  // null: no local copies
-    std::function<void(const std::string&)> events;
+    const Logger& log;
   };
 
-  explicit Uploader(Parts parts, PublishPolicy policy = {})
-      : p_(std::move(parts)), policy_(policy) {}
+  explicit Uploader(const Parts& parts, const PublishPolicy& policy = {})
+      : p_(parts), policy_(policy) {}
 
   // Publishes the finished shard and counts it. An error means that the unit stays open.
   Status Finish(UnitInFlight& unit);

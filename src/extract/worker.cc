@@ -61,7 +61,8 @@ class Worker::Pipeline {
                    .format = parts.format,
                    .progress = parts.progress,
                    .spool = parts.spool,
-                   .events = parts.events}),
+                   .log = parts.log},
+                  {.trace = parts.trace}),
         ring_(options.arenas) {}
 
   Result<Outcome> Run();
@@ -84,6 +85,28 @@ class Worker::Pipeline {
   void Upload();
   void BeatUntilDone();
   Status Beat(const char* state);
+
+  void NameThread(const char* name) {
+    if (p_.trace) p_.trace->NameThread(name);
+  }
+  // The pipeline's waits, as the trace shows them.
+  bool WaitForRoom() {
+    const TraceSpan span(p_.trace, "wait");
+    return fed_.WaitForRoom();
+  }
+  template <typename T>
+  std::optional<T> Pop(BoundedQueue<T>& queue) {
+    const TraceSpan span(p_.trace, "wait");
+    return queue.Pop();
+  }
+  Result<ArenaRing::Lease> AcquireArena(int64_t bytes) {
+    const TraceSpan span(p_.trace, "wait");
+    return ring_.Acquire(bytes);
+  }
+  void WriteRest(UnitInFlight& unit) {
+    const TraceSpan span(p_.trace, "write", unit.job.unit);
+    unit.builder->Finish();
+  }
 
   void FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& status);
   void GiveUp(const Status& status);
@@ -114,6 +137,8 @@ class Worker::Pipeline {
   std::atomic<int64_t> bytes_to_upload_{0};  // of units that are computed
   std::atomic<int64_t> stop_seen_ms_{-1};
   std::atomic<int64_t> beats_fail_since_ms_{-1};  // -1: the last one got through
+  RateMeter computed_{60'000};                    // by Beat alone: tokens
+  RateMeter uploaded_{300'000};                   // by Beat alone: bytes of shards
   std::mutex error_mutex_;
   Status last_error_;
   std::mutex beat_mutex_;
@@ -131,6 +156,7 @@ Result<Worker::Outcome> Worker::Pipeline::Run() {
   std::thread feeder([&] { Feed(); });
   std::thread sealer([&] { Seal(); });
   std::thread uploader([&] { Upload(); });
+  NameThread("engine");
   RunEngine();
   feeder.join();
   filled_.Close();
@@ -144,7 +170,7 @@ Result<Worker::Outcome> Worker::Pipeline::Run() {
   beat_wakeup_.notify_all();
   beat.join();
   const Status last_beat = Beat("stopped");
-  if (!last_beat.ok()) p_.events("last heartbeat: " + last_beat.message());
+  if (!last_beat.ok()) p_.log.Warning("last heartbeat: " + last_beat.message());
   p_.report();
   if (gave_up_) {
     std::lock_guard lock(error_mutex_);
@@ -156,11 +182,12 @@ Result<Worker::Outcome> Worker::Pipeline::Run() {
 // --- feeder ---
 
 void Worker::Pipeline::Feed() {
+  NameThread("feeder");
   constexpr int64_t kLeastLeadUs = 2'000'000;
   int64_t units_fed = 0;
   int64_t batches_in_hand = 0;
   int64_t lead_us = kLeastLeadUs;
-  while (fed_.WaitForRoom()) {
+  while (WaitForRoom()) {
     WaitUntilNeeded(units_fed, batches_in_hand, lead_us);
     const std::optional<Ledger::Claimed> claimed = ClaimOrWait();
     if (!claimed) break;
@@ -179,6 +206,7 @@ void Worker::Pipeline::Feed() {
 // it is done: until then anybody may have it, and a worker that dies takes no second one with it.
 void Worker::Pipeline::WaitUntilNeeded(int64_t units_fed, int64_t batches_in_hand,
                                        int64_t lead_us) {
+  const TraceSpan span(p_.trace, "wait");
   constexpr int64_t kStepMs = 20;
   const int64_t begin_us = p_.clock.MonotonicUs();
   const auto is_early = [&] {
@@ -191,6 +219,7 @@ void Worker::Pipeline::WaitUntilNeeded(int64_t units_fed, int64_t batches_in_han
 
 // Nothing when the run is done or the worker stops.
 std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
+  const TraceSpan span(p_.trace, "claim");
   int64_t failures = 0;
   while (!Stopping()) {
     const int64_t ended_before = units_ended_;
@@ -199,6 +228,7 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
     if (step.ok()) {
       switch (step->kind) {
         case Ledger::Step::Kind::kClaimed:
+          p_.log.Info("claimed", {UnitField(step->claimed.unit), {"epoch", step->claimed.epoch}});
           return step->claimed;
         case Ledger::Step::Kind::kDone:
           complete_ = true;
@@ -211,7 +241,7 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
     }
     const Status& status = step.status();
     p_.progress.SetLastError(status.message());
-    p_.events("cannot claim a unit: " + status.message());
+    p_.log.Warning("cannot claim a unit: " + status.message());
     if (++failures >= options_.max_consecutive_failures) {
       GiveUp(status.WithContext("claiming a unit"));
       return std::nullopt;
@@ -223,9 +253,11 @@ std::optional<Ledger::Claimed> Worker::Pipeline::ClaimOrWait() {
 
 // Null, with the claim ended, if the data set could not be read.
 UnitPointer Worker::Pipeline::Tokenise(const Ledger::Claimed& claimed) {
+  const TraceSpan span(p_.trace, "unit", claimed.unit);
   p_.progress.Hold(claimed.unit);
-  Result<UnitJob> job =
-      TokeniseUnit(p_.samples, claimed.unit, claimed.epoch, p_.run.plan.Samples(claimed.unit));
+  if (claimed.epoch > 1) ++p_.progress.units_taken_over;
+  Result<UnitJob> job = TokeniseUnit(p_.samples, claimed.unit, claimed.epoch,
+                                     p_.run.plan.Samples(claimed.unit), p_.trace);
   if (!job.ok()) {
     UnitJob unread;
     unread.unit = claimed.unit;
@@ -246,7 +278,8 @@ UnitPointer Worker::Pipeline::Tokenise(const Ledger::Claimed& claimed) {
   auto unit = std::make_shared<UnitInFlight>(*std::move(job));
   unit->job.batches = PackBatches(unit->job.sequence_offsets, p_.engine.info().max_batch_tokens);
   for (const RejectedSample& rejected : unit->job.rejected) {
-    p_.events("sample " + std::to_string(rejected.sample) + " rejected: " + rejected.reason);
+    p_.log.Warning("sample " + std::to_string(rejected.sample) + " rejected: " + rejected.reason,
+                   {UnitField(unit->job.unit)});
   }
   return unit;
 }
@@ -260,7 +293,7 @@ void Worker::Pipeline::RunEngine() {
     const int64_t wait_begin_us = p_.clock.MonotonicUs();
     ++units_asked_for_;
     std::optional<UnitPointer> unit;
-    while (!(unit = in_flight_.empty() ? fed_.Pop() : fed_.TryPop()) && !in_flight_.empty()) {
+    while (!(unit = in_flight_.empty() ? Pop(fed_) : fed_.TryPop()) && !in_flight_.empty()) {
       FinishOldestBatch();
     }
     p_.progress.engine_wait_for_unit_us += p_.clock.MonotonicUs() - wait_begin_us;
@@ -275,11 +308,12 @@ void Worker::Pipeline::RunEngine() {
 
 void Worker::Pipeline::Compute(const UnitPointer& unit) {
   const UnitJob& job = unit->job;
+  const TraceSpan span(p_.trace, "unit", job.unit);
   unit->builder.emplace(p_.format, job);
   // The arena that is waited for may be that of a batch in the engine.
   if (!ring_.has_free()) FinishBatches();
   const int64_t wait_begin_us = p_.clock.MonotonicUs();
-  Result<ArenaRing::Lease> arena = ring_.Acquire(unit->builder->file_bytes());
+  Result<ArenaRing::Lease> arena = AcquireArena(unit->builder->file_bytes());
   p_.progress.engine_wait_for_arena_us += p_.clock.MonotonicUs() - wait_begin_us;
   if (!arena.ok()) return FailUnit(*unit, LeaseEnd::kReleased, arena.status());
   unit->arena = *std::move(arena);
@@ -326,7 +360,10 @@ void Worker::Pipeline::BeginBatch(const UnitPointer& unit, const BatchRange& bat
   const EngineBatch engine_batch(unit->job, batch);
   const PackedBatch packed = engine_batch.packed();
   const int64_t begin_us = p_.clock.MonotonicUs();
-  const Status status = p_.engine.Submit(packed, unit->builder->Outputs(first_row));
+  const Status status = [&] {
+    const TraceSpan span(p_.trace, "forward", unit->job.unit);
+    return p_.engine.Submit(packed, unit->builder->Outputs(first_row));
+  }();
   if (!status.ok()) {
     FinishBatches();
     if (!unit->engine_status.ok()) return;  // an earlier batch of it failed, and ended it
@@ -343,9 +380,12 @@ void Worker::Pipeline::BeginBatch(const UnitPointer& unit, const BatchRange& bat
 }
 
 void Worker::Pipeline::FinishOldestBatch() {
-  const Status status = p_.engine.Finish();
   const BatchInFlight batch = std::move(in_flight_.front());
   in_flight_.pop_front();
+  const Status status = [&] {
+    const TraceSpan span(p_.trace, "forward", batch.unit->job.unit);
+    return p_.engine.Finish();
+  }();
   // Of its own: batches that were begun before it took the time before.
   const int64_t now_us = p_.clock.MonotonicUs();
   const int64_t took_us = now_us - std::max(batch.begin_us, last_finish_us_);
@@ -357,6 +397,7 @@ void Worker::Pipeline::FinishOldestBatch() {
     p_.progress.engine_busy_us += took_us;
     p_.progress.tokens_computed += batch.token_count;
     p_.progress.rows_computed += batch.row_count;
+    p_.progress.progressed_unix_ms = p_.clock.UnixMs();
     return EndRows(batch.unit, batch.range, batch.is_last);
   }
   const bool has_more = std::any_of(in_flight_.begin(), in_flight_.end(),
@@ -374,7 +415,8 @@ int64_t Worker::Pipeline::SequencesLeftByOthers(UnitInFlight& unit) {
   const int64_t spooled = p_.spool ? p_.spool->Load(p_.format, unit.job, *unit.builder) : 0;
   if (spooled > 0) {
     ++p_.progress.units_adopted;
-    p_.events(UnitName(unit.job.unit) + ": an earlier upload failed; its local copy is used");
+    p_.log.Warning(UnitName(unit.job.unit) + ": an earlier upload failed; its local copy is used",
+                   {UnitField(unit.job.unit)});
     return spooled;
   }
   if (unit.job.epoch == 1) return 0;
@@ -399,6 +441,8 @@ bool Worker::Pipeline::WorthFinishing(const UnitInFlight& unit, size_t next_batc
 // done twice. (Exactness does not depend on this.) After three times to live it gives up.
 void Worker::Pipeline::WaitWhileHeartbeatIsStale() {
   const int64_t ttl_ms = p_.ledger.options().lease_ttl_ms;
+  if (p_.ledger.MillisecondsSinceBeat() <= ttl_ms / 2) return;
+  const TraceSpan span(p_.trace, "wait");
   while (!Stopping() && p_.ledger.MillisecondsSinceBeat() > ttl_ms / 2) {
     const int64_t failing_since_ms = beats_fail_since_ms_;
     if (failing_since_ms >= 0 && p_.clock.MonotonicMs() - failing_since_ms > 3 * ttl_ms) {
@@ -413,14 +457,17 @@ void Worker::Pipeline::WaitWhileHeartbeatIsStale() {
 // --- sealer ---
 
 void Worker::Pipeline::Seal() {
-  while (std::optional<SealRequest> request = filled_.Pop()) {
+  NameThread("sealer");
+  while (std::optional<SealRequest> request = Pop(filled_)) {
     UnitInFlight& unit = *request->unit;
     switch (request->step) {
-      case SealStep::kRows:
+      case SealStep::kRows: {
+        const TraceSpan span(p_.trace, "checksum", unit.job.unit);
         unit.builder->Absorb(request->end_row);
         break;
+      }
       case SealStep::kComplete:
-        unit.builder->Finish();
+        WriteRest(unit);
         sealed_.Push({std::move(request->unit), std::nullopt});
         break;
       case SealStep::kHandOver:
@@ -433,23 +480,30 @@ void Worker::Pipeline::Seal() {
 // --- uploader ---
 
 void Worker::Pipeline::Upload() {
-  while (std::optional<UploadRequest> request = sealed_.Pop()) {
+  NameThread("uploader");
+  while (std::optional<UploadRequest> request = Pop(sealed_)) {
     UnitInFlight& unit = *request->unit;
+    const TraceSpan span(p_.trace, "unit", unit.job.unit);
     const Status status = request->hand_over_sequences
                               ? uploader_.HandOver(unit, *request->hand_over_sequences)
                               : uploader_.Finish(unit);
     if (!request->hand_over_sequences) bytes_to_upload_ -= unit.builder->file_bytes();
+    p_.progress.progressed_unix_ms = p_.clock.UnixMs();
     if (status.ok()) {
       ++units_ended_;
       if (!request->hand_over_sequences) consecutive_failures_ = 0;
       continue;
     }
+    ++p_.progress.uploads_failed;
+    p_.progress.upload_failed_unix_ms = p_.clock.UnixMs();
     // The store's fault, not the unit's: it stays open for others and does not count as poison.
     FailUnit(unit, LeaseEnd::kReleased, status);
-    p_.events(UnitName(unit.job.unit) +
-              " stays open, for this worker and others. If uploads go on failing, ask \"thresher "
-              "doctor " +
-              p_.store.url() + "\" what is wrong with the store");
+    p_.log.Warning(
+        UnitName(unit.job.unit) +
+            " stays open, for this worker and others. If uploads go on failing, ask \"thresher "
+            "doctor " +
+            p_.store.url() + "\" what is wrong with the store",
+        {UnitField(unit.job.unit)});
   }
 }
 
@@ -458,11 +512,14 @@ void Worker::Pipeline::Upload() {
 void Worker::Pipeline::FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& status) {
   p_.progress.LetGo(unit.job.unit);
   const Status ended = p_.ledger.EndClaim(unit.claimed(), end, status.message());
-  if (!ended.ok()) p_.events("ending the claim: " + ended.message());
+  if (!ended.ok()) {
+    p_.log.Warning("ending the claim: " + ended.message(), {UnitField(unit.job.unit)});
+  }
   if (status.code() == Code::kCancelled) return;
   ++p_.progress.units_failed;
   p_.progress.SetLastError(status.message());
-  p_.events(UnitName(unit.job.unit) + " failed: " + status.message());
+  p_.log.Warning(UnitName(unit.job.unit) + " failed: " + status.message(),
+                 {UnitField(unit.job.unit)});
   ++units_ended_;
   const int64_t failures = ++consecutive_failures_;
   if (failures < options_.max_consecutive_failures) return;
@@ -498,7 +555,7 @@ void Worker::Pipeline::BeatUntilDone() {
     } else {
       if (beats_fail_since_ms_ < 0) beats_fail_since_ms_ = p_.clock.MonotonicMs();
       p_.progress.SetLastError("heartbeat: " + status.message());
-      p_.events("heartbeat: " + status.message());
+      p_.log.Warning("heartbeat: " + status.message());
     }
     next_beat_ms = p_.clock.MonotonicMs() + options_.beat_interval_ms;
     lock.lock();
@@ -510,6 +567,13 @@ Status Worker::Pipeline::Beat(const char* state) {
   heartbeat.state = state;
   heartbeat.updated_unix_ms = p_.clock.UnixMs();
   p_.progress.Describe(heartbeat);
+  heartbeat.lease_ttl_ms = p_.ledger.options().lease_ttl_ms;
+  heartbeat.beat_interval_ms = options_.beat_interval_ms;
+  const int64_t now_ms = p_.clock.MonotonicMs();
+  computed_.Add(now_ms, heartbeat.tokens_computed);
+  uploaded_.Add(now_ms, heartbeat.bytes_uploaded);
+  heartbeat.recent_tokens_per_second = computed_.PerSecond();
+  heartbeat.recent_bytes_per_second = uploaded_.PerSecond();
   return p_.ledger.Beat(heartbeat);
 }
 

@@ -5,10 +5,11 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <string>
 
 #include "base/clock.h"
+#include "base/logger.h"
 #include "base/result.h"
+#include "base/trace.h"
 #include "engine/engine.h"
 #include "extract/ledger.h"
 #include "extract/progress.h"
@@ -66,7 +67,7 @@ class Worker {
 
   // Everything is borrowed and must outlive the worker. `heartbeat` holds what does not change
   // (host, process, versions). `report` is called on the beat thread several times a second, and
-  // once at the end. `events` is called with one line for people for each thing that went wrong.
+  // once at the end. `log` hears of each unit's way and of what went wrong.
   struct Parts {
     Store& store;
     Clock& clock;
@@ -80,7 +81,8 @@ class Worker {
     StopRequest& stop;
     Spool* spool = nullptr;  // null: no local copies
     std::function<void()> report;
-    std::function<void(const std::string&)> events;
+    const Logger& log;
+    TraceWriter* trace = nullptr;  // null: no trace
   };
 
   Worker(Parts parts, Options options) : parts_(std::move(parts)), options_(options) {}

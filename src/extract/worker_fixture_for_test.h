@@ -7,13 +7,13 @@
 #include <cstdint>
 #include <fstream>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/collected_log_for_test.h"
 #include "base/random.h"
 #include "base/temporary_folder_for_test.h"
 #include "extract/fake_engine_for_test.h"
@@ -87,8 +87,7 @@ class WorkerTest : public ::testing::Test {
     Result<Worker::Outcome> outcome = Cancelled("did not run");
     Progress progress;
     StopRequest stop;
-    std::vector<std::string> events;
-    std::mutex events_mutex;
+    CollectedLog log;
   };
 
   // `spool` may be null.
@@ -118,11 +117,7 @@ class WorkerTest : public ::testing::Test {
                    .stop = result.stop,
                    .spool = spool,
                    .report = [] {},
-                   .events =
-                       [&](const std::string& text) {
-                         std::lock_guard lock(result.events_mutex);
-                         result.events.push_back(text);
-                       }},
+                   .log = result.log.logger()},
                   options);
     result.outcome = worker.Run();
   }

@@ -311,12 +311,12 @@ TEST_F(WorkerTest, AFullStoreStopsTheWorkerAndLosesNothing) {
   EXPECT_NE(worker.outcome.status().message().find("disk full"), std::string::npos);
   EXPECT_NE(worker.outcome.status().message().find("3 failed units in a row"), std::string::npos);
   // Each failure is told with unit, key, reason, and what to do.
-  const auto told =
-      std::find_if(worker.events.begin(), worker.events.end(), [](const std::string& event) {
-        return event.starts_with("unit-") && event.find("tpu_0/unit-") != std::string::npos &&
-               event.find("disk full") != std::string::npos;
-      });
-  ASSERT_NE(told, worker.events.end());
+  const std::vector<std::string> messages = worker.log.messages();
+  const auto told = std::find_if(messages.begin(), messages.end(), [](const std::string& event) {
+    return event.starts_with("unit-") && event.find("tpu_0/unit-") != std::string::npos &&
+           event.find("disk full") != std::string::npos;
+  });
+  ASSERT_NE(told, messages.end());
   EXPECT_NE((told + 1)->find("thresher doctor memory:"), std::string::npos) << *(told + 1);
 
   FakeEngine second(format_, kBatchTokens);

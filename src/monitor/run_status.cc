@@ -5,7 +5,7 @@
 #include <tuple>
 #include <utility>
 
-#include "monitor/commit_scan.h"
+#include "extract/commit_scan.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -42,13 +42,14 @@ Status StatusReader::ReadCommits(const Run& run) {
     if (unit && *unit < run.plan.unit_count()) committed_.push_back(*unit);
   }
   std::sort(committed_.begin(), committed_.end());
-  return ScanCommits(store_, committed_, [&](int64_t, const Result<Commit>& commit) {
+  ScanCommits(store_, committed_, [&](int64_t, const Result<Commit>& commit) {
     if (commit.ok()) {
       AddCommit(*commit);
     } else {
       report_.unreadable.push_back(commit.status().message());
     }
   });
+  return OkStatus();
 }
 
 void StatusReader::AddCommit(const Commit& commit) {

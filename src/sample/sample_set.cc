@@ -57,12 +57,18 @@ Result<SampleSet> SampleSet::Open(const std::string& address, const std::string&
   return SampleSet(std::move(dataset), std::move(reader), options.threads);
 }
 
-Result<std::vector<SampleOrRejection>> SampleSet::Read(int64_t first, int64_t count) const {
+Result<std::vector<SampleOrRejection>> SampleSet::Read(int64_t first, int64_t count,
+                                                       TraceWriter* trace) const {
   std::vector<SampleOrRejection> samples(static_cast<size_t>(count));
   if (count == 0) return samples;
   const int64_t first_record = first / variants();
   const int64_t end_record = (first + count - 1) / variants() + 1;
-  ASSIGN_OR_RETURN(const Records records, dataset_.Read(first_record, end_record - first_record));
+  const auto read = [&] {
+    const TraceSpan span(trace, "read");
+    return dataset_.Read(first_record, end_record - first_record);
+  };
+  ASSIGN_OR_RETURN(const Records records, read());
+  const TraceSpan span(trace, "tokenise");
   std::atomic<int64_t> next = 0;
   const auto work = [&] {
     for (int64_t begin = next.fetch_add(kSamplesAtOnce); begin < count;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/trace.h"
 #include "dataset/dataset.h"
 #include "sample/sample_reader.h"
 
@@ -28,8 +29,10 @@ class SampleSet {
 
   // Samples [first, first + count), which must exist. An error means that the data set could not be
   // read, or is no longer what it was; what is wrong with a record is its samples' rejection. Works
-  // on the options' number of threads; the result does not depend on it.
-  Result<std::vector<SampleOrRejection>> Read(int64_t first, int64_t count) const;
+  // on the options' number of threads; the result does not depend on it. `trace` (may be null) gets
+  // the spans "read" and "tokenise".
+  Result<std::vector<SampleOrRejection>> Read(int64_t first, int64_t count,
+                                              TraceWriter* trace = nullptr) const;
 
   // One sample, which must exist, for people.
   struct Inspection {

@@ -203,6 +203,17 @@ void TensorStatistics::Merge(const TensorStatistics& other) {
   max_abs = std::max(max_abs, other.max_abs);
 }
 
+Moments MomentsOf(const TensorStatistics& statistics) {
+  const auto finite = static_cast<double>(statistics.count - statistics.not_finite);
+  if (finite <= 0) return {};
+  const double mean = statistics.sum / finite;
+  const double mean_square = statistics.sum_squares / finite;
+  return {.mean = mean,
+          .standard_deviation = std::sqrt(std::max(0.0, mean_square - mean * mean)),
+          .root_mean_square = std::sqrt(mean_square),
+          .norm = std::sqrt(statistics.sum_squares)};
+}
+
 TensorStatistics ComputeStatistics(const std::byte* in, const float* scales, int64_t rows,
                                    int64_t width, DType dtype) {
   THRESHER_CHECK(rows >= 0 && width >= 0);

@@ -20,6 +20,15 @@ struct TensorStatistics {
   void Merge(const TensorStatistics& other);
 };
 
+// What the sums say of the finite values; zeros if there is none.
+struct Moments {
+  double mean = 0;
+  double standard_deviation = 0;
+  double root_mean_square = 0;
+  double norm = 0;  // of all values as one vector: the root of the sum of squares
+};
+Moments MomentsOf(const TensorStatistics& statistics);
+
 // Of contiguous stored rows (see convert.h). The result is the same for the same bytes on every
 // machine: the order of summation is fixed and does not depend on the processor's vector length.
 TensorStatistics ComputeStatistics(const std::byte* in, const float* scales, int64_t rows,

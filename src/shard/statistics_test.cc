@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "shard/convert.h"
 #include "shard/each_target_for_test.h"
+#include "shard/merged_statistics.h"
 
 namespace thresher {
 namespace {
@@ -153,6 +154,42 @@ TEST(StatisticsTest, MergeAddsUp) {
   EXPECT_NEAR(merged.sum, whole.sum, 1e-9);
   EXPECT_NEAR(merged.sum_squares, whole.sum_squares, 1e-7);
   EXPECT_EQ(merged.max_abs, whole.max_abs);
+}
+
+TEST(MergedStatisticsTest, DoesNotDependOnOrderOrDivision) {
+  Random random(3);
+  std::vector<TensorStatistics> shards(50);
+  for (TensorStatistics& shard : shards) {
+    shard.count = 1 + static_cast<int64_t>(random.Below(1000));
+    shard.not_finite = static_cast<int64_t>(random.Below(2));
+    shard.sum = std::ldexp(random.Uniform() - 0.5, static_cast<int>(random.Below(80)));
+    shard.sum_squares = std::ldexp(random.Uniform(), static_cast<int>(random.Below(80)));
+    shard.max_abs = random.Uniform();
+  }
+  MergedStatistics forward;
+  for (const TensorStatistics& shard : shards) forward.Add(shard);
+  MergedStatistics parts[3];
+  for (size_t i = shards.size(); i-- > 0;) parts[random.Below(3)].Add(shards[i]);
+  parts[1].Merge(parts[2]);
+  parts[0].Merge(parts[1]);
+  const TensorStatistics a = forward.Total();
+  const TensorStatistics b = parts[0].Total();
+  EXPECT_EQ(a.count, b.count);
+  EXPECT_EQ(a.not_finite, b.not_finite);
+  EXPECT_EQ(a.sum, b.sum);
+  EXPECT_EQ(a.sum_squares, b.sum_squares);
+  EXPECT_EQ(a.max_abs, b.max_abs);
+}
+
+TEST(MomentsTest, OfFiniteValues) {
+  // 3, 4 and a NaN.
+  const Moments moments =
+      MomentsOf({.count = 3, .not_finite = 1, .sum = 7, .sum_squares = 25, .max_abs = 4});
+  EXPECT_DOUBLE_EQ(moments.mean, 3.5);
+  EXPECT_DOUBLE_EQ(moments.standard_deviation, 0.5);
+  EXPECT_DOUBLE_EQ(moments.norm, 5);
+  EXPECT_DOUBLE_EQ(moments.root_mean_square, std::sqrt(12.5));
+  EXPECT_EQ(MomentsOf({.count = 1, .not_finite = 1}).mean, 0);
 }
 
 }  // namespace

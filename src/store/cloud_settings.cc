@@ -7,7 +7,7 @@
 #include <initializer_list>
 #include <string_view>
 
-#include "store/scrub.h"
+#include "base/scrub.h"
 
 namespace thresher {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "base/rust_memory.h"
 #include "rust/thresher_rust.h"
-#include "store/scrub.h"
+#include "base/scrub.h"
 
 namespace thresher {
 namespace {
@@ -133,8 +133,10 @@ Result<std::string> CloudStore::NameOf(std::string_view key) const {
 Status CloudStore::StatusOf(int32_t outcome, std::string_view error, std::string_view what,
                             std::string_view key) const {
   if (outcome == THRESHER_OK) return OkStatus();
-  std::string message =
-      fmt::format("{} {} in {}: {}", what, Quoted(key), url(), ScrubSecrets(error));
+  std::string reason = ScrubSecrets(error);
+  // Answers to HEAD requests have no body that could say more.
+  if (reason.ends_with(": ")) reason += "the store gives no reason";
+  std::string message = fmt::format("{} {} in {}: {}", what, Quoted(key), url(), reason);
   if (outcome == THRESHER_DENIED) message += fmt::format("; {}", RightsHint(url_.cloud));
   if (outcome == THRESHER_NO_CREDENTIALS) {
     message += fmt::format("; no credentials: {}", CredentialsHint(url_.cloud));

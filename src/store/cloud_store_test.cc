@@ -151,6 +151,13 @@ TEST_F(CloudStoreTest, FinalRefusalsAreNot) {
   EXPECT_EQ(server.Requests().size(), 1u);
 }
 
+TEST_F(CloudStoreTest, ARefusalWithoutAReasonSaysSo) {
+  LoopbackServer server([](const ReceivedRequest&, int) { return Answer("403 Forbidden"); });
+  const Status status = Open(server)->Stat("a").status();
+  EXPECT_EQ(status.code(), Code::kPermissionDenied);
+  EXPECT_THAT(status.message(), HasSubstr("HTTP 403: the store gives no reason; the account"));
+}
+
 TEST_F(CloudStoreTest, CodesOfOtherRefusals) {
   LoopbackServer server([](const ReceivedRequest& request, int) {
     return request.line.starts_with("PUT")

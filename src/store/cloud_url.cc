@@ -6,7 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "store/scrub.h"
+#include "base/scrub.h"
 #include "store/store.h"
 
 namespace thresher {

@@ -11,7 +11,7 @@
 #include "store/cloud_url.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
-#include "store/scrub.h"
+#include "base/scrub.h"
 
 namespace thresher {
 namespace {

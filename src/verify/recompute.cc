@@ -72,7 +72,7 @@ class Recomputer {
 
   Store& store_;
   const RunRecords& records_;
-  const SampleSet* samples_;
+  const RunSamples* samples_;
   Engine& engine_;
   const int threads_;
   FindingLog& log_;

@@ -9,10 +9,10 @@
 
 #include "base/result.h"
 #include "engine/engine.h"
-#include "sample/sample_set.h"
 #include "store/store.h"
 #include "verify/finding.h"
 #include "verify/run_records.h"
+#include "verify/run_samples.h"
 
 namespace thresher {
 
@@ -30,7 +30,7 @@ std::vector<PickedSequence> PickSequences(std::string_view seed_text, double fra
 struct Recomputation {
   Store& store;
   const RunRecords& records;
-  const SampleSet* samples;  // of the run; null: not at hand
+  const RunSamples* samples;  // of the run; null: not at hand
   Engine& engine;
   int threads;
   FindingLog& log;

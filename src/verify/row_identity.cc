@@ -84,7 +84,7 @@ void Report(const Commit& commit, const char* tensor, const std::vector<int64_t>
 
 }  // namespace
 
-void CheckRowIdentity(const SampleSet& samples, const Commit& commit, const ShardIndex& index,
+void CheckRowIdentity(const RunSamples& samples, const Commit& commit, const ShardIndex& index,
                       const std::optional<std::vector<std::string>>& sample_keys, FindingLog& log) {
   const Result<std::vector<SampleOrRejection>> reads =
       samples.Read(commit.first_sample, commit.sample_count);

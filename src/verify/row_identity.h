@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "sample/sample_set.h"
 #include "verify/expected_shard.h"
 #include "verify/finding.h"
+#include "verify/run_samples.h"
 #include "work/records.h"
 
 namespace thresher {
@@ -16,7 +16,7 @@ namespace thresher {
 // sequences of every stored sample, positions and token ids of their rows, its key, the number of
 // truncated ones, and that the rejected ones are really rejected. `sample_keys` may be unknown.
 // Thread-safe.
-void CheckRowIdentity(const SampleSet& samples, const Commit& commit, const ShardIndex& index,
+void CheckRowIdentity(const RunSamples& samples, const Commit& commit, const ShardIndex& index,
                       const std::optional<std::vector<std::string>>& sample_keys, FindingLog& log);
 
 }  // namespace thresher

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <utility>
+#include <vector>
 
 #include "hub/local_copy.h"
 
@@ -44,17 +45,40 @@ Status CheckReader(const SampleSet& samples, const Model& model, const RunSpec& 
                  spec.prompts.fingerprint);
 }
 
-Status CheckRecords(const SampleSet& samples, const RunSpec& spec) {
-  const int64_t sample_count = spec.dataset.sample_count;
+// That the data set begins with the samples of the run, or of this part of it.
+Status CheckRecords(const SampleSet& samples, int64_t sample_count,
+                    const std::string& expected_fingerprint) {
   if (samples.sample_count() < sample_count) {
     return FailedPrecondition(fmt::format("{} has {} samples, the run was made with {}",
                                           samples.address(), samples.sample_count(), sample_count));
   }
   ASSIGN_OR_RETURN(const std::string fingerprint, samples.FingerprintOfFirst(sample_count));
-  if (fingerprint == spec.dataset.fingerprint) return OkStatus();
+  if (fingerprint == expected_fingerprint) return OkStatus();
   return Differs(samples.address(),
                  fmt::format("the data set's first {} samples have fingerprint", sample_count),
-                 fingerprint, spec.dataset.fingerprint);
+                 fingerprint, expected_fingerprint);
+}
+
+// The data sets that the run was made from: `address` alone, or those of the merged runs. `reader`
+// is set to what is wrong with the model's tokenizer and templates, if that is what is wrong.
+Result<RunSamples> OpenRunSamples(const std::string& address, const Model& model,
+                                  const RunSpec& spec, Status& reader) {
+  std::vector<RunSpec::Part> parts = spec.dataset.parts;
+  if (parts.empty()) {
+    parts.push_back({.path = address,
+                     .run_fingerprint = "",
+                     .dataset_fingerprint = spec.dataset.fingerprint,
+                     .sample_count = spec.dataset.sample_count});
+  }
+  RunSamples run_samples;
+  for (const RunSpec::Part& part : parts) {
+    ASSIGN_OR_RETURN(SampleSet samples, OpenSamples(part.path, model, spec));
+    reader = CheckReader(samples, model, spec);
+    RETURN_IF_ERROR(reader);
+    RETURN_IF_ERROR(CheckRecords(samples, part.sample_count, part.dataset_fingerprint));
+    run_samples.Append(std::move(samples), part.sample_count);
+  }
+  return run_samples;
 }
 
 Status CheckWeights(const Model& model, const RunSpec& spec) {
@@ -88,17 +112,20 @@ Result<RunInputs> RunInputs::Open(const Wanted& wanted, const RunSpec& spec, Fin
   if (!wanted.weights) log.Note(std::string(kNoRecomputation) + "it is turned off");
   if (!inputs.model) return inputs;
 
-  Result<SampleSet> samples =
-      OpenSamples(dataset_is_named ? wanted.dataset_path : spec.dataset.path, *inputs.model, spec);
-  const Status reader =
-      samples.ok() ? CheckReader(*samples, *inputs.model, spec) : samples.status();
-  if (samples.ok() && !reader.ok() && model_is_named) return reader;
-  const Status records = reader.ok() ? CheckRecords(*samples, spec) : reader;
-  if (!records.ok() && dataset_is_named) return records;
-  if (!records.ok()) {
-    log.Note(kNoRows + records.message() + " (--dataset and --model say where they are)");
-  } else {
+  if (dataset_is_named && !spec.dataset.parts.empty()) {
+    return FailedPrecondition(
+        "--dataset: this run was merged from runs over several data sets, which are read where "
+        "run.json says; verify those runs with --dataset if they are elsewhere");
+  }
+  Status reader;
+  Result<RunSamples> samples = OpenRunSamples(
+      dataset_is_named ? wanted.dataset_path : spec.dataset.path, *inputs.model, spec, reader);
+  if (samples.ok()) {
     inputs.samples = *std::move(samples);
+  } else if (dataset_is_named || (model_is_named && !reader.ok())) {
+    return samples.status();
+  } else {
+    log.Note(kNoRows + samples.status().message() + " (--dataset and --model say where they are)");
   }
 
   if (!wanted.weights) return inputs;

@@ -7,8 +7,8 @@
 
 #include "base/result.h"
 #include "model/model.h"
-#include "sample/sample_set.h"
 #include "verify/finding.h"
+#include "verify/run_samples.h"
 #include "work/run_spec.h"
 
 namespace thresher {
@@ -16,8 +16,8 @@ namespace thresher {
 // What a run was made from, as far as it can be found and is still the same.
 struct RunInputs {
   std::optional<Model> model;
-  bool weights_fit = false;          // the model's weights are those of the run
-  std::optional<SampleSet> samples;  // those of the run; set if rows can be compared with them
+  bool weights_fit = false;           // the model's weights are those of the run
+  std::optional<RunSamples> samples;  // set if rows can be compared with them
 
   struct Wanted {
     std::string dataset_path;     // empty: as run.json says

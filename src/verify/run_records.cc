@@ -9,6 +9,7 @@
 
 #include "base/byte_size.h"
 #include "engine/cpu/parallel.h"
+#include "extract/run_summary.h"
 #include "graph/hook_point.h"
 #include "verify/commit_check.h"
 #include "verify/expected_shard.h"
@@ -175,6 +176,30 @@ void CheckManifest(Store& store, const RunRecords& records, FindingLog& log) {
   }
 }
 
+// That summary.json, which earlier versions did not write, says what the commits of a finished run
+// give. What it says of the work is compared with nothing.
+void CheckSummary(Store& store, const RunRecords& records, FindingLog& log) {
+  const bool is_whole =
+      std::all_of(records.units.begin(), records.units.end(), [](const UnitRecord& record) {
+        return record.state == UnitState::kCommitted || record.state == UnitState::kQuarantined;
+      });
+  const Result<std::string> text = store.GetText(kSummaryKey);
+  if (!text.ok()) {
+    if (text.status().code() == Code::kNotFound) return;
+    return log.Damage(std::nullopt, "", text.status().message());
+  }
+  if (!is_whole) return log.Note("summary.json was not compared: units are missing or damaged");
+  const Result<RunSummary> summary = SummariseRun(store, records.run);
+  if (!summary.ok()) return log.Damage(std::nullopt, "", summary.status().message());
+  const Result<Json> json = ParseRecord(*text, kSummaryKey);
+  if (!json.ok()) return log.Damage(std::nullopt, "", json.status().message());
+  const bool is_right = json->is_object() && json->contains("run") &&
+                        json->at("run") == records.run.fingerprint && json->contains("content") &&
+                        json->at("content") == Json::parse(SummaryContent(*summary).dump(
+                                                   -1, ' ', false, Json::error_handler_t::replace));
+  if (!is_right) log.Damage(std::nullopt, "", "summary.json is not what the commits give");
+}
+
 }  // namespace
 
 Result<RunRecords> CheckRecords(Store& store, int threads, FindingLog& log,
@@ -203,6 +228,7 @@ Result<RunRecords> CheckRecords(Store& store, int threads, FindingLog& log,
   for (const int64_t unit : quarantined) CheckQuarantine(store, unit, records, log);
   ReportMissing(records, log);
   CheckManifest(store, records, log);
+  CheckSummary(store, records, log);
   return records;
 }
 

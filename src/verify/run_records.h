@@ -39,7 +39,8 @@ struct RunRecords {
   std::vector<UnitRecord> units;  // by unit number
 };
 
-// Reads and checks run.json, the plan, every commit and quarantine record, and manifest.json.
+// Reads and checks run.json, the plan, every commit and quarantine record, manifest.json and
+// summary.json.
 // kNotFound if there is no run; another error if run.json or the plan cannot be used at all or the
 // store cannot be asked. Everything else that is wrong goes to `log`. `on_record` is called after
 // each commit, from several threads, with the number of all commits.

@@ -475,6 +475,28 @@ TEST(VerifyRecordsTest, AManifestThatDoesNotFitIsReported) {
   EXPECT_THAT(Verify(run).findings, Contains(Says("manifest.json is there, though")));
 }
 
+TEST(VerifyRecordsTest, ASummaryThatDoesNotFitIsReported) {
+  RunForTest run({});
+  const std::string text = run.Text(std::string(kSummaryKey));
+  EXPECT_TRUE(Verify(run).ok());
+  // What it took is no business of the commits.
+  std::string edited = text;
+  edited.replace(edited.find("\"machine_hours\": 0.0"), 20, "\"machine_hours\": 1.5");
+  run.Put(std::string(kSummaryKey), edited);
+  EXPECT_TRUE(Verify(run).ok());
+  edited = text;
+  const size_t count = edited.find("\"count\": ") + 9;
+  edited[count] = edited[count] == '9' ? '8' : '9';
+  run.Put(std::string(kSummaryKey), edited);
+  EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json is not what the commits give")));
+  run.Put(std::string(kSummaryKey), R"({"run": 5, "content": 6})");
+  EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json is not what the commits give")));
+  run.Put(std::string(kSummaryKey), "[]");
+  EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json: ")));
+  run.Delete(std::string(kSummaryKey));
+  EXPECT_TRUE(Verify(run).ok()) << "runs of earlier versions have none";
+}
+
 TEST(VerifyRecordsTest, AnEditedRunOrPlanIsReported) {
   RunForTest run({});
   const std::string spec = run.Text(std::string(kRunKey));
@@ -558,6 +580,8 @@ TEST(VerifyContentTest, ValuesThatAreNotFiniteAreAWarning) {
         ComputeStatistics(AsBytes(file).data() + entry->begin, nullptr, entry->shape[0],
                           entry->shape[1], DType::kF32);
   });
+  EXPECT_THAT(Verify(run).findings, Contains(Says("summary.json is not what the commits give")));
+  ASSERT_TRUE(WriteManifest(run.store(), run.run()).ok());
   const VerifyReport report = Verify(run);
   EXPECT_TRUE(report.ok()) << Lines(report);
   EXPECT_EQ(report.warning_count, 1);

@@ -13,6 +13,8 @@ namespace thresher {
 
 inline constexpr std::string_view kRunKey = "run.json";
 inline constexpr std::string_view kManifestKey = "manifest.json";
+inline constexpr std::string_view kSummaryKey = "summary.json";
+inline constexpr std::string_view kReadmeKey = "README.md";
 inline constexpr std::string_view kCommitsPrefix = "commits/";
 inline constexpr std::string_view kLeasesPrefix = "leases/";
 inline constexpr std::string_view kWorkersPrefix = "workers/";

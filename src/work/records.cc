@@ -1,6 +1,7 @@
 #include "work/records.h"
 
 #include <span>
+#include <utility>
 
 #include "base/crc32c.h"
 #include "work/json_fields.h"
@@ -24,6 +25,37 @@ Json ToJson(const TensorStatistics& s) {
           {"sum_squares", s.sum_squares},
           {"max_abs", s.max_abs}};
 }
+
+// Fields of a heartbeat that those of older programs lack.
+struct OptionalInteger {
+  const char* name;
+  int64_t Heartbeat::*value;
+};
+constexpr OptionalInteger kHeartbeatIntegers[] = {
+    {"lease_ttl_ms", &Heartbeat::lease_ttl_ms},
+    {"beat_interval_ms", &Heartbeat::beat_interval_ms},
+    {"forward_tokens_committed", &Heartbeat::forward_tokens_committed},
+    {"samples_rejected", &Heartbeat::samples_rejected},
+    {"samples_truncated", &Heartbeat::samples_truncated},
+    {"units_failed", &Heartbeat::units_failed},
+    {"units_taken_over", &Heartbeat::units_taken_over},
+    {"bytes_uploaded", &Heartbeat::bytes_uploaded},
+    {"uploads_failed", &Heartbeat::uploads_failed},
+    {"upload_failed_unix_ms", &Heartbeat::upload_failed_unix_ms},
+    {"progressed_unix_ms", &Heartbeat::progressed_unix_ms},
+};
+struct OptionalNumber {
+  const char* name;
+  double Heartbeat::*value;
+};
+constexpr OptionalNumber kHeartbeatNumbers[] = {
+    {"recent_tokens_per_second", &Heartbeat::recent_tokens_per_second},
+    {"recent_bytes_per_second", &Heartbeat::recent_bytes_per_second},
+    {"engine_seconds", &Heartbeat::engine_seconds},
+    {"wait_for_unit_seconds", &Heartbeat::wait_for_unit_seconds},
+    {"wait_for_arena_seconds", &Heartbeat::wait_for_arena_seconds},
+    {"upload_seconds", &Heartbeat::upload_seconds},
+};
 
 }  // namespace
 
@@ -164,6 +196,8 @@ std::string Heartbeat::ToText() const {
   json["tokens_computed"] = tokens_computed;
   json["tokens_per_second"] = tokens_per_second;
   json["last_error"] = last_error;
+  for (const OptionalInteger& field : kHeartbeatIntegers) json[field.name] = this->*field.value;
+  for (const OptionalNumber& field : kHeartbeatNumbers) json[field.name] = this->*field.value;
   return Dump(json, 1) + "\n";
 }
 
@@ -189,6 +223,12 @@ Result<Heartbeat> Heartbeat::FromText(std::string_view text, std::string_view na
   heartbeat.tokens_computed = fields.Integer("tokens_computed", 0);
   heartbeat.tokens_per_second = fields.Number("tokens_per_second");
   heartbeat.last_error = fields.String("last_error");
+  for (const OptionalInteger& field : kHeartbeatIntegers) {
+    if (fields.Has(field.name)) heartbeat.*field.value = fields.Integer(field.name, 0);
+  }
+  for (const OptionalNumber& field : kHeartbeatNumbers) {
+    if (fields.Has(field.name)) heartbeat.*field.value = fields.Number(field.name);
+  }
   RETURN_IF_ERROR(fields.status());
   return heartbeat;
 }
@@ -226,26 +266,32 @@ ManifestEntry ManifestEntry::Of(const Commit& commit) {
           .rejected_count = static_cast<int64_t>(commit.rejected.size())};
 }
 
-std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
-                         const std::vector<ManifestEntry>& entries,
-                         const std::vector<Quarantine>& quarantined) {
-  Json units = Json::array();
-  ManifestEntry sum;
-  for (const ManifestEntry& entry : entries) {
-    sum.sample_count += entry.sample_count;
-    sum.sequence_count += entry.sequence_count;
-    sum.token_count += entry.token_count;
-    sum.bytes += entry.bytes;
-    sum.rejected_count += entry.rejected_count;
-    sum.truncated_count += entry.truncated_count;
-    units.push_back({{"unit", entry.unit},
+ManifestWriter::ManifestWriter(std::string run_fingerprint, int64_t unit_count)
+    : run_fingerprint_(std::move(run_fingerprint)), unit_count_(unit_count) {}
+
+void ManifestWriter::Add(const ManifestEntry& entry) {
+  sum_.sample_count += entry.sample_count;
+  sum_.sequence_count += entry.sequence_count;
+  sum_.token_count += entry.token_count;
+  sum_.bytes += entry.bytes;
+  sum_.rejected_count += entry.rejected_count;
+  sum_.truncated_count += entry.truncated_count;
+  const Json unit = {{"unit", entry.unit},
                      {"shard", entry.shard},
                      {"bytes", entry.bytes},
                      {"checksum", entry.checksum},
                      {"first_sample", entry.first_sample},
                      {"sample_count", entry.sample_count},
-                     {"token_count", entry.token_count}});
-  }
+                     {"token_count", entry.token_count}};
+  // As Dump would place it two levels down.
+  std::string lines = Dump(unit, 1);
+  for (size_t at = 0; (at = lines.find('\n', at)) != lines.npos; at += 3)
+    lines.insert(at + 1, "  ");
+  units_ += units_.empty() ? "\n  " : ",\n  ";
+  units_ += lines;
+}
+
+std::string ManifestWriter::Finish(const std::vector<Quarantine>& quarantined) && {
   Json aside = Json::array();
   for (const Quarantine& quarantine : quarantined) {
     aside.push_back({{"unit", quarantine.unit},
@@ -254,19 +300,32 @@ std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
   }
   Json json;
   json["format_version"] = 1;
-  json["run"] = run_fingerprint;
+  json["run"] = run_fingerprint_;
   json["state"] =
-      quarantined.empty() && sum.rejected_count == 0 ? "complete" : "complete with exceptions";
-  json["unit_count"] = unit_count;
-  json["sample_count"] = sum.sample_count;
-  json["sequence_count"] = sum.sequence_count;
-  json["rejected_count"] = sum.rejected_count;
-  json["truncated_count"] = sum.truncated_count;
-  json["token_count"] = sum.token_count;
-  json["bytes"] = sum.bytes;
+      quarantined.empty() && sum_.rejected_count == 0 ? "complete" : "complete with exceptions";
+  json["unit_count"] = unit_count_;
+  json["sample_count"] = sum_.sample_count;
+  json["sequence_count"] = sum_.sequence_count;
+  json["rejected_count"] = sum_.rejected_count;
+  json["truncated_count"] = sum_.truncated_count;
+  json["token_count"] = sum_.token_count;
+  json["bytes"] = sum_.bytes;
   json["quarantined"] = aside;
-  json["units"] = units;
-  return Dump(json, 1) + "\n";
+  json["units"] = Json::array();
+  std::string head = Dump(json, 1);
+  head.resize(head.size() - std::string_view("]\n}").size());
+  units_ += units_.empty() ? "]\n}\n" : "\n ]\n}\n";
+  // In place: the units' lines may be many.
+  units_.insert(0, head);
+  return std::move(units_);
+}
+
+std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
+                         const std::vector<ManifestEntry>& entries,
+                         const std::vector<Quarantine>& quarantined) {
+  ManifestWriter writer(std::string(run_fingerprint), unit_count);
+  for (const ManifestEntry& entry : entries) writer.Add(entry);
+  return std::move(writer).Finish(quarantined);
 }
 
 std::string Completion::ToText() const {
@@ -308,7 +367,8 @@ Result<Extension> Extension::FromText(std::string_view text, std::string_view na
   JsonFields dataset(fields.Object("dataset"), std::string(name) + ": dataset");
   RunSpec::DatasetSpec spec{.path = dataset.String("path"),
                             .fingerprint = dataset.String("fingerprint"),
-                            .sample_count = dataset.Integer("sample_count", 1)};
+                            .sample_count = dataset.Integer("sample_count", 1),
+                            .parts = {}};
   fields.Add(dataset.status());
   std::vector<int64_t> boundaries = fields.Integers("boundaries");
   RETURN_IF_ERROR(fields.status());

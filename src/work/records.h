@@ -105,6 +105,25 @@ struct Heartbeat {
   double tokens_per_second = 0;  // since the engine's first unit
   std::string last_error;
 
+  // The rest is 0 in heartbeats of programs that did not write it yet.
+  int64_t lease_ttl_ms = 0;      // of this worker
+  int64_t beat_interval_ms = 0;  // how often it means to write a heartbeat
+  int64_t forward_tokens_committed = 0;
+  int64_t samples_rejected = 0;   // of committed units
+  int64_t samples_truncated = 0;  // of committed units
+  int64_t units_failed = 0;
+  int64_t units_taken_over = 0;         // claimed after somebody else had claimed them
+  int64_t bytes_uploaded = 0;           // of shards, duplicates included
+  int64_t uploads_failed = 0;           // for good: the unit stayed open
+  int64_t upload_failed_unix_ms = 0;    // the last of them
+  int64_t progressed_unix_ms = 0;       // when it last computed a batch or ended a unit
+  double recent_tokens_per_second = 0;  // computed, over the last minute
+  double recent_bytes_per_second = 0;   // uploaded, over the last five minutes
+  double engine_seconds = 0;            // forward passes
+  double wait_for_unit_seconds = 0;     // the engine had nothing to do
+  double wait_for_arena_seconds = 0;    // the engine waited for uploads
+  double upload_seconds = 0;
+
   std::string ToText() const;
   static Result<Heartbeat> FromText(std::string_view text, std::string_view name);
 };
@@ -137,7 +156,27 @@ struct ManifestEntry {
 };
 
 // The content of manifest.json: a pure function of run, commits and quarantine, so that whoever
-// writes it writes the same bytes. `entries` and `quarantined` ascending by unit.
+// writes it writes the same bytes. Holds the text of the units added so far and nothing else.
+class ManifestWriter {
+ public:
+  ManifestWriter(std::string run_fingerprint, int64_t unit_count);
+
+  // Ascending by unit.
+  void Add(const ManifestEntry& entry);
+
+  // `quarantined` ascending by unit.
+  std::string Finish(const std::vector<Quarantine>& quarantined) &&;
+
+  int64_t rejected_count() const { return sum_.rejected_count; }
+
+ private:
+  std::string run_fingerprint_;
+  int64_t unit_count_;
+  ManifestEntry sum_;
+  std::string units_;
+};
+
+// The same at once.
 std::string ManifestText(std::string_view run_fingerprint, int64_t unit_count,
                          const std::vector<ManifestEntry>& entries,
                          const std::vector<Quarantine>& quarantined);

@@ -4,6 +4,8 @@
 
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/crc32c.h"
 #include "work/json_fields.h"
@@ -88,6 +90,17 @@ TEST(RecordsTest, SmallRecordsReadBack) {
   heartbeat.session = "abc";
   heartbeat.units_held = {4, 5};
   EXPECT_EQ(Heartbeat::FromText(heartbeat.ToText(), "h")->units_held, (std::vector<int64_t>{4, 5}));
+  // One of a program that did not know the newer fields yet.
+  heartbeat.bytes_uploaded = 7;
+  heartbeat.upload_seconds = 1.5;
+  const std::string text = heartbeat.ToText();
+  EXPECT_EQ(Heartbeat::FromText(text, "h")->bytes_uploaded, 7);
+  EXPECT_EQ(Heartbeat::FromText(text, "h")->upload_seconds, 1.5);
+  const std::string older = text.substr(0, text.find(",\n \"lease_ttl_ms\"")) + "}";
+  const Result<Heartbeat> parsed = Heartbeat::FromText(older, "h");
+  ASSERT_TRUE(parsed.ok()) << parsed.status().message() << older;
+  EXPECT_EQ(parsed->units_held, (std::vector<int64_t>{4, 5}));
+  EXPECT_EQ(parsed->bytes_uploaded, 0);
   const Quarantine quarantine{4, 40, 10, {"one", "two"}};
   EXPECT_EQ(Quarantine::FromText(quarantine.ToText(), "q")->errors.size(), 2u);
 }
@@ -158,6 +171,81 @@ TEST(PlanTest, RejectsBoundariesThatDoNotRise) {
         R"({"format_version":1,"boundaries":[1,5]})",
         R"({"format_version":1,"boundaries":[0,1e400]})", "{}", ""}) {
     EXPECT_FALSE(Plan::FromJson(text, "plan").ok()) << text;
+  }
+}
+
+TEST(RunSpecTest, PartsOfAMergedRunReadBackAndBelongToItsIdentity) {
+  RunSpec run;
+  run.model = {"m", "Fake", 2, 24, "c", "w"};
+  run.dataset = {"a, b", "f", 5};
+  run.capture.batch_tokens = 1;
+  run.shard_bytes = 1;
+  const std::string without_parts = run.Fingerprint();
+  run.dataset.parts = {{"a", "run-a", "data-a", 2, 1}, {"b", "run-b", "data-b", 3, 2}};
+  EXPECT_NE(run.Fingerprint(), without_parts);
+  const Result<RunSpec> read = RunSpec::FromText(run.ToText(), "run.json");
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  ASSERT_EQ(read->dataset.parts.size(), 2U);
+  EXPECT_EQ(read->dataset.parts[1].path, "b");
+  EXPECT_EQ(read->dataset.parts[1].run_fingerprint, "run-b");
+  EXPECT_EQ(read->dataset.parts[1].sample_count, 3);
+  EXPECT_EQ(read->dataset.parts[1].unit_count, 2);
+  RunSpec elsewhere = run;
+  elsewhere.dataset.parts[0].path = "moved";
+  EXPECT_EQ(elsewhere.Fingerprint(), run.Fingerprint());
+  RunSpec swapped = run;
+  std::swap(swapped.dataset.parts[0], swapped.dataset.parts[1]);
+  EXPECT_NE(swapped.Fingerprint(), run.Fingerprint());
+}
+
+// The slow twin of ManifestWriter: the whole manifest as one JSON value.
+std::string ManifestAsOneValue(const std::string& run, int64_t unit_count,
+                               const std::vector<ManifestEntry>& entries) {
+  nlohmann::ordered_json json = {{"format_version", 1},
+                                 {"run", run},
+                                 {"state", "complete"},
+                                 {"unit_count", unit_count},
+                                 {"sample_count", 0},
+                                 {"sequence_count", 0},
+                                 {"rejected_count", 0},
+                                 {"truncated_count", 0},
+                                 {"token_count", 0},
+                                 {"bytes", 0},
+                                 {"quarantined", nlohmann::ordered_json::array()},
+                                 {"units", nlohmann::ordered_json::array()}};
+  const auto add = [&](const char* field, int64_t value) {
+    json[field] = json[field].get<int64_t>() + value;
+  };
+  for (const ManifestEntry& entry : entries) {
+    add("sample_count", entry.sample_count);
+    add("sequence_count", entry.sequence_count);
+    add("truncated_count", entry.truncated_count);
+    add("token_count", entry.token_count);
+    add("bytes", entry.bytes);
+    json["units"].push_back({{"unit", entry.unit},
+                             {"shard", entry.shard},
+                             {"bytes", entry.bytes},
+                             {"checksum", entry.checksum},
+                             {"first_sample", entry.first_sample},
+                             {"sample_count", entry.sample_count},
+                             {"token_count", entry.token_count}});
+  }
+  return json.dump(1) + "\n";
+}
+
+TEST(ManifestTest, UnitByUnitIsTheSameAsAtOnce) {
+  std::vector<ManifestEntry> entries;
+  for (int64_t unit = 0; unit < 4; ++unit) {
+    EXPECT_EQ(ManifestText("r", 4, entries, {}), ManifestAsOneValue("r", 4, entries));
+    entries.push_back({.unit = unit,
+                       .shard = "tpu_0/a \"quoted\"\nname" + std::to_string(unit),
+                       .bytes = 10 + unit,
+                       .checksum = "crc32c:00000000",
+                       .first_sample = 3 * unit,
+                       .sample_count = 3,
+                       .sequence_count = 5,
+                       .token_count = 7,
+                       .truncated_count = 1});
   }
 }
 

@@ -26,6 +26,13 @@ Json ToJson(const RunSpec& spec) {
   json["dataset"] = {{"path", spec.dataset.path},
                      {"fingerprint", spec.dataset.fingerprint},
                      {"sample_count", spec.dataset.sample_count}};
+  for (const RunSpec::Part& part : spec.dataset.parts) {
+    json["dataset"]["parts"].push_back({{"path", part.path},
+                                        {"run_fingerprint", part.run_fingerprint},
+                                        {"dataset_fingerprint", part.dataset_fingerprint},
+                                        {"sample_count", part.sample_count},
+                                        {"unit_count", part.unit_count}});
+  }
   json["prompts"] = {{"fingerprint", spec.prompts.fingerprint}};
   json["prompts"].update(Json(spec.prompts.settings));
   json["capture"] = {{"hooks", spec.capture.hooks},
@@ -44,6 +51,9 @@ Json ToJson(const RunSpec& spec) {
 Json IdentityFields(const RunSpec& spec) {
   Json flat = ToJson(spec).flatten();
   for (const std::string_view path : kInformational) flat.erase(std::string(path));
+  for (size_t i = 0; i < spec.dataset.parts.size(); ++i) {
+    flat.erase("/dataset/parts/" + std::to_string(i) + "/path");
+  }
   return flat;
 }
 
@@ -58,16 +68,16 @@ std::string DottedName(std::string_view path) {
 constexpr std::string_view kHooksPath = "/capture/hooks";
 
 // One line for lists that may be hundreds of names long.
-std::string HookDifference(const RunSpec& run, const RunSpec& worker) {
+std::string HookDifference(const RunSpec& run, const RunSpec& worker, const SideNames& names) {
   const std::vector<std::string>& a = run.capture.hooks;
   const std::vector<std::string>& b = worker.capture.hooks;
   const auto [in_run, in_worker] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   const auto name = [](const auto& hooks, const auto& hook) {
     return hook == hooks.end() ? std::string("nothing") : *hook;
   };
-  return "capture.hooks: the run has " + std::to_string(a.size()) + " hook points, this worker " +
-         std::to_string(b.size()) + "; the first difference: " + name(a, in_run) + " there, " +
-         name(b, in_worker) + " here";
+  return "capture.hooks: " + names.left + " has " + std::to_string(a.size()) + " hook points, " +
+         names.right + " " + std::to_string(b.size()) +
+         "; the first difference: " + name(a, in_run) + " there, " + name(b, in_worker) + " here";
 }
 
 std::string ValueText(const Json& fields, const std::string& path) {
@@ -103,7 +113,19 @@ Result<RunSpec> RunSpec::FromText(std::string_view text, std::string_view name) 
   JsonFields dataset(fields.Object("dataset"), std::string(name) + ": dataset");
   spec.dataset = {.path = dataset.String("path"),
                   .fingerprint = dataset.String("fingerprint"),
-                  .sample_count = dataset.Integer("sample_count", 1)};
+                  .sample_count = dataset.Integer("sample_count", 1),
+                  .parts = {}};
+  if (dataset.Has("parts")) {
+    for (const Json& entry : dataset.Array("parts")) {
+      JsonFields part(entry, std::string(name) + ": dataset.parts");
+      spec.dataset.parts.push_back({.path = part.String("path"),
+                                    .run_fingerprint = part.String("run_fingerprint"),
+                                    .dataset_fingerprint = part.String("dataset_fingerprint"),
+                                    .sample_count = part.Integer("sample_count", 1),
+                                    .unit_count = part.Integer("unit_count", 1)});
+      dataset.Add(part.status());
+    }
+  }
   JsonFields prompts(fields.Object("prompts"), std::string(name) + ": prompts");
   spec.prompts.fingerprint = prompts.String("fingerprint");
   for (const auto& [key, value] : fields.Object("prompts").items()) {
@@ -134,7 +156,8 @@ Result<RunSpec> RunSpec::FromText(std::string_view text, std::string_view name) 
   return spec;
 }
 
-std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& worker) {
+std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& worker,
+                                         const SideNames& names) {
   const Json of_run = IdentityFields(run);
   const Json of_worker = IdentityFields(worker);
   std::vector<std::string> lines;
@@ -142,13 +165,17 @@ std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& work
     if (path.starts_with(kHooksPath)) return;
     const std::string a = ValueText(of_run, path);
     const std::string b = ValueText(of_worker, path);
-    if (a != b) lines.push_back(DottedName(path) + ": the run has " + a + ", this worker " + b);
+    if (a == b) return;
+    lines.push_back(DottedName(path) + ": " + names.left + " has " + a + ", " + names.right + " " +
+                    b);
   };
   for (const auto& [path, value] : of_run.items()) compare(path);
   for (const auto& [path, value] : of_worker.items()) {
     if (!of_run.contains(path)) compare(path);
   }
-  if (run.capture.hooks != worker.capture.hooks) lines.push_back(HookDifference(run, worker));
+  if (run.capture.hooks != worker.capture.hooks) {
+    lines.push_back(HookDifference(run, worker, names));
+  }
   return lines;
 }
 

@@ -26,10 +26,20 @@ struct RunSpec {
     std::string weights_fingerprint;
   } model;
 
+  // A run that was merged into this one.
+  struct Part {
+    std::string path;  // of its data set; informational
+    std::string run_fingerprint;
+    std::string dataset_fingerprint;
+    int64_t sample_count = 0;
+    int64_t unit_count = 0;
+  };
+
   struct DatasetSpec {
     std::string path;  // informational
     std::string fingerprint;
     int64_t sample_count = 0;
+    std::vector<Part> parts = {};  // in the order of their samples; empty if nothing was merged
   } dataset;
 
   struct PromptSpec {
@@ -59,9 +69,16 @@ struct RunSpec {
   static Result<RunSpec> FromText(std::string_view text, std::string_view name);
 };
 
+// What the two sides of a comparison are called in messages.
+struct SideNames {
+  std::string left = "the run";
+  std::string right = "this worker";
+};
+
 // One line for each field that differs: "model.weights_fingerprint: the run has A, this worker B".
 // Empty if both may work on the same run.
-std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& worker);
+std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& worker,
+                                         const SideNames& names = {});
 
 // True if they differ in the engine, or in what it runs through, and in nothing else.
 bool DifferInEngineOnly(const RunSpec& run, const RunSpec& worker);

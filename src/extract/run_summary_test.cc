@@ -1,7 +1,8 @@
-#include "monitor/run_summary.h"
+#include "extract/run_summary.h"
 
 #include <gtest/gtest.h>
 
+#include "extract/small_run_for_test.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
 
@@ -52,6 +53,38 @@ TEST(RunSummaryTest, AddsUpEveryCommitInTheOrderOfUnits) {
   EXPECT_EQ(summary->statistics[1].statistics.max_abs, kUnits - 1);
   ASSERT_EQ(summary->first_commits.size(), kListedCommits);
   EXPECT_EQ(summary->first_commits[1].unit, 1);
+}
+
+TEST(RunSummaryTest, ReasonsAreCountedByKind) {
+  EXPECT_EQ(KindOfReason("d.jsonl:17: field 'input': expected at most 20 bytes, found 31"),
+            "field 'input': expected at most N bytes");
+  EXPECT_EQ(KindOfReason("d.parquet: row 3: expected text"), "row N: expected text");
+  EXPECT_EQ(KindOfReason("d.jsonl:1: expected a or b; found 'c'"), "expected a or b");
+  EXPECT_EQ(KindOfReason("no place"), "no place");
+  EXPECT_EQ(KindOfReason(""), "");
+}
+
+TEST(RunSummaryTest, RejectionsAreBounded) {
+  MemoryStore store;
+  const Result<thresher::Run> run = CreateOrJoinRun(store, SmallSpec(2), SmallParts());
+  RunSummaryBuilder builder(*run);
+  Commit commit;
+  commit.sample_count = 1'000;
+  for (int64_t i = 0; i < 1'000; ++i) {
+    // 200 kinds, told apart by letters.
+    const std::string kind(1, static_cast<char>('a' + i % 20));
+    const std::string sort(1, static_cast<char>('a' + i / 20 % 10));
+    commit.rejected.push_back({i, "d.jsonl:" + std::to_string(i) + ": " + kind + sort});
+  }
+  builder.Add(commit);
+  const RunSummary summary = builder.Finish();
+  EXPECT_EQ(summary.samples_rejected, 1'000);
+  ASSERT_EQ(summary.first_rejected.size(), kSummaryRejections);
+  EXPECT_EQ(summary.first_rejected.back().sample, 99);
+  ASSERT_EQ(summary.rejection_kinds.size(), kMaxRejectionKinds + 1);
+  EXPECT_EQ(summary.rejection_kinds[0].reason, "other reasons");
+  EXPECT_EQ(summary.rejection_kinds[0].count, 500);
+  EXPECT_EQ(summary.rejection_kinds[1].count, 5);
 }
 
 }  // namespace

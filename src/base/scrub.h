@@ -1,5 +1,5 @@
-#ifndef THRESHER_STORE_SCRUB_H_
-#define THRESHER_STORE_SCRUB_H_
+#ifndef THRESHER_BASE_SCRUB_H_
+#define THRESHER_BASE_SCRUB_H_
 
 #include <string>
 #include <string_view>
@@ -22,4 +22,4 @@ std::string ScrubAddress(std::string_view address);
 
 }  // namespace thresher
 
-#endif  // THRESHER_STORE_SCRUB_H_
+#endif  // THRESHER_BASE_SCRUB_H_

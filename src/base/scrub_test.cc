@@ -1,4 +1,4 @@
-#include "store/scrub.h"
+#include "base/scrub.h"
 
 #include <gtest/gtest.h>
 
