@@ -57,7 +57,7 @@ void PrometheusText::Add(double value, const MetricLabels& labels) {
   text_ += heading_;
   heading_.clear();
   std::string inside;
-  for (const MetricLabels* list : {&common_, &labels}) {
+  for (const MetricLabels* list : {static_cast<const MetricLabels*>(&common_), &labels}) {
     for (const auto& [name, label] : *list) {
       THRESHER_CHECK(IsName(name));
       inside += fmt::format("{}{}=\"{}\"", inside.empty() ? "" : ",", name, Escaped(label, true));
