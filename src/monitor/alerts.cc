@@ -77,11 +77,7 @@ void FindRunAlerts(const RunStatus& status, const AlertSettings& settings,
 }
 
 void FindUploadAlert(const RunStatus& status, std::vector<Alert>& alerts) {
-  const auto failing = WorkersThat(status, [&](const WorkerStatus& worker) {
-    const Heartbeat& beat = worker.heartbeat;
-    return worker.is_alive() && beat.upload_failed_unix_ms > 0 &&
-           beat.updated_unix_ms - beat.upload_failed_unix_ms < kUploadFailureFreshMs;
-  });
+  const auto failing = WorkersThat(status, FailsToUpload);
   if (failing.empty()) return;
   alerts.push_back({AlertKind::kUploadsFailing,
                     fmt::format("{} could not upload a shard; try thresher doctor {}",
@@ -128,6 +124,12 @@ Severity SeverityOf(AlertKind kind) {
     default:
       return Severity::kWarning;
   }
+}
+
+bool FailsToUpload(const WorkerStatus& worker) {
+  const Heartbeat& beat = worker.heartbeat;
+  return worker.is_alive() && beat.upload_failed_unix_ms > 0 &&
+         beat.updated_unix_ms - beat.upload_failed_unix_ms < kUploadFailureFreshMs;
 }
 
 std::vector<Alert> FindAlerts(const RunStatus& status, const AlertSettings& settings) {

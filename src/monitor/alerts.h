@@ -49,6 +49,9 @@ inline constexpr int64_t kUploadFailureFreshMs = 300'000;
 // A run's speed is compared with its mean only once it is this old.
 inline constexpr int64_t kSteadyAfterMs = 600'000;
 
+// True if the worker is alive and could not upload a shard in the last kUploadFailureFreshMs.
+bool FailsToUpload(const WorkerStatus& worker);
+
 // The alerts of a run, in the order of AlertKind, each kind at most once.
 std::vector<Alert> FindAlerts(const RunStatus& status, const AlertSettings& settings);
 

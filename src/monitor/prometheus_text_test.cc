@@ -8,7 +8,7 @@ namespace thresher {
 namespace {
 
 TEST(PrometheusTextTest, WritesFamiliesSamplesAndLabels) {
-  PrometheusText metrics({{"run", "a\"b\\c\nd"}});
+  PrometheusText metrics(MetricLabels{{"run", "a\"b\\c\nd"}});
   metrics.Family("thresher_units_committed", MetricType::kGauge, "Units\nthat are committed.");
   metrics.Add(12);
   metrics.Family("thresher_nothing", MetricType::kGauge, "Left out.");

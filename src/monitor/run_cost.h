@@ -12,7 +12,7 @@ struct RunPrices {
   std::string currency;
   std::string as_of;  // "2025-06"
   double per_machine_hour = 0;
-  std::optional<double> per_gb_month;  // of storage, 10^9 bytes
+  std::optional<double> per_gb_month = std::nullopt;  // of storage, 10^9 bytes
 };
 
 }  // namespace thresher

@@ -14,7 +14,7 @@ double Seconds(int64_t ms) { return static_cast<double>(ms) / kMillisecondsPerSe
 
 class MetricsWriter {
  public:
-  MetricsWriter(const std::string& run) : text_({{"run", run}}) {}
+  explicit MetricsWriter(const std::string& run) : text_(MetricLabels{{"run", run}}) {}
 
   void Gauge(const char* name, double value, const char* help) {
     text_.Family(name, MetricType::kGauge, help);
@@ -133,6 +133,10 @@ void WriteWorkers(const RunStatus& status, MetricsWriter& out) {
     out.text().Add(static_cast<double>(status.worker_counts[i]),
                    {{"state", std::string(WorkerStateName(static_cast<WorkerState>(i)))}});
   }
+  out.Gauge("thresher_workers_failing_to_upload",
+            static_cast<double>(
+                std::count_if(status.workers.begin(), status.workers.end(), FailsToUpload)),
+            "Workers that could not upload a shard in the last five minutes.");
   std::vector<const WorkerStatus*> shown;
   for (const WorkerStatus& worker : status.workers) {
     if (worker.is_alive() && shown.size() < kMostWorkerSeries) shown.push_back(&worker);

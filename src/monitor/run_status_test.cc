@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "extract/run_store.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
 

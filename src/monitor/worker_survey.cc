@@ -26,7 +26,8 @@ WorkerState StateOfWorker(const Heartbeat& heartbeat, int64_t age_ms, int64_t le
   if (lease_ttl_ms == 0) lease_ttl_ms = kUsualLeaseTtlMs;
   const int64_t beat_ms =
       heartbeat.beat_interval_ms > 0 ? heartbeat.beat_interval_ms : BeatIntervalMs(lease_ttl_ms);
-  const int64_t silent_after_ms = std::min(std::max(3 * beat_ms, kShortestSilenceMs), lease_ttl_ms);
+  const int64_t silent_after_ms =
+      std::min(std::max(3 * beat_ms, kShortestSilenceMs), lease_ttl_ms / 2);
   if (run_is_finished && !is_replaced) {
     // Nobody works: who says so has died since, or is about to say that it has stopped.
     return age_ms <= std::min(kEndingMs, lease_ttl_ms) ? WorkerState::kEnding : WorkerState::kLost;
