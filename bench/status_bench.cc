@@ -238,7 +238,7 @@ std::string WhatIsWrong(const RunStatus& status, const MadeUpRun& run, const Sha
   return "";
 }
 
-int Run(const Shape& shape, double max_seconds, double max_megabytes) {
+int Measure(const Shape& shape, double max_seconds, double max_megabytes) {
   MadeUpRun run(shape);
   RunReader reader(run);
   double slowest = 0;
@@ -290,5 +290,5 @@ int main(int argc, char** argv) {
     shape.units = 20'000 + 1'000;
     shape.workers = 50;
   }
-  return thresher::Run(shape, max_seconds, max_megabytes);
+  return thresher::Measure(shape, max_seconds, max_megabytes);
 }

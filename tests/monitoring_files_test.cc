@@ -50,7 +50,7 @@ TEST(MonitoringFilesTest, TheAlertRulesAreThoseOfTheProgram) {
   for (size_t i = 0; i < kAlertKinds; ++i) {
     const auto kind = static_cast<AlertKind>(i);
     alerts.emplace(AlertName(kind));
-    const std::string severity(SeverityName(SeverityOf(kind)));
+    const std::string severity(AlertSeverityName(SeverityOf(kind)));
     EXPECT_TRUE(std::regex_search(
         rules, std::regex(std::string(AlertName(kind)) + "\\n[^]*?severity: " + severity)))
         << AlertName(kind);

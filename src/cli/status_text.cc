@@ -65,13 +65,13 @@ std::string StatusWriter::Units() const {
       "[{}{}] {} of {} ({} %)", std::string(static_cast<size_t>(filled), '#'),
       std::string(static_cast<size_t>(kWidth - filled), '.'), FormatCount(status_.committed_count),
       FormatCount(status_.unit_count), 100 * finished / status_.unit_count);
-  const auto add = [&](UnitState state, const char* what) {
+  const auto add = [&](UnitCondition state, const char* what) {
     const int64_t count = status_.unit_counts[static_cast<size_t>(state)];
     if (count > 0) text += fmt::format(", {} {}", FormatCount(count), what);
   };
-  add(UnitState::kQuarantined, "set aside");
-  add(UnitState::kHeld, "in work");
-  add(UnitState::kWaiting, "waiting for another worker");
+  add(UnitCondition::kQuarantined, "set aside");
+  add(UnitCondition::kHeld, "in work");
+  add(UnitCondition::kWaiting, "waiting for another worker");
   return text;
 }
 
@@ -244,7 +244,7 @@ std::string StatusWriter::Write(std::span<const Alert> alerts,
   for (size_t i = 0; i < alerts.size(); ++i) {
     Field(i == 0 ? "alerts" : "",
           fmt::format("{} ({}): {}", AlertName(alerts[i].kind),
-                      SeverityName(SeverityOf(alerts[i].kind)), alerts[i].text));
+                      AlertSeverityName(SeverityOf(alerts[i].kind)), alerts[i].text));
   }
   Workers();
   Problems();

@@ -72,8 +72,8 @@ TEST(FindRunsTest, FindsTheFoldersThatHoldARun) {
 
 TEST(UnitMapTest, CellsHoldCountsByState) {
   RunStatus status;
-  status.units = {UnitState::kCommitted, UnitState::kOpen, UnitState::kHeld, UnitState::kWaiting,
-                  UnitState::kQuarantined};
+  status.units = {UnitCondition::kCommitted, UnitCondition::kOpen, UnitCondition::kHeld,
+                  UnitCondition::kWaiting, UnitCondition::kQuarantined};
   EXPECT_EQ(UnitMapJson(status, 5)["states"], "30124");
   const Json map = UnitMapJson(status, 3);
   EXPECT_EQ(map["units_per_cell"], 2);
@@ -85,7 +85,13 @@ class DashboardTest : public testing::Test {
  protected:
   DashboardTest()
       : dashboard_([this](const std::string& name) { return Open(name); }, Clock::Real(),
-                   {.watcher = {.interval_ms = 20}}) {}
+                   QuickOptions()) {}
+
+  static Dashboard::Options QuickOptions() {
+    Dashboard::Options options;
+    options.watcher.interval_ms = 20;
+    return options;
+  }
 
   Result<std::unique_ptr<Store>> Open(const std::string& name) {
     return OpenStore(folder_.path() + (name.empty() ? "" : "/" + name));

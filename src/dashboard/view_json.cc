@@ -49,7 +49,7 @@ Json UnitMapJson(const RunStatus& status, int64_t max_cells) {
   Json json = {{"units_per_cell", per_cell}};
   if (per_cell == 1) {
     std::string states;
-    for (const UnitState state : status.units) {
+    for (const UnitCondition state : status.units) {
       states += static_cast<char>('0' + static_cast<int>(state));
     }
     json["states"] = states;
@@ -57,7 +57,7 @@ Json UnitMapJson(const RunStatus& status, int64_t max_cells) {
   }
   json["cells"] = Json::array();
   for (int64_t begin = 0; begin < count; begin += per_cell) {
-    std::array<int64_t, kUnitStates> counts = {};
+    std::array<int64_t, kUnitConditions> counts = {};
     for (int64_t unit = begin; unit < std::min(count, begin + per_cell); ++unit) {
       ++counts[static_cast<size_t>(status.units[static_cast<size_t>(unit)])];
     }

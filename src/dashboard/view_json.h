@@ -17,7 +17,7 @@ nlohmann::ordered_json ViewJson(const RunView& view, const std::optional<RunPric
                                 size_t max_workers);
 
 // The units of a run as cells of equally many units, at most `max_cells`:
-// {"units_per_cell": 1, "states": "3321000"} with a digit for each unit (its UnitState), or
+// {"units_per_cell": 1, "states": "3321000"} with a digit for each unit (its UnitCondition), or
 // {"units_per_cell": 40, "cells": [[open, held, waiting, committed, quarantined], ...]}.
 nlohmann::ordered_json UnitMapJson(const RunStatus& status, int64_t max_cells);
 

@@ -110,19 +110,19 @@ std::string_view AlertName(AlertKind kind) {
   return "";
 }
 
-std::string_view SeverityName(Severity severity) {
-  return severity == Severity::kCritical ? "critical" : "warning";
+std::string_view AlertSeverityName(AlertSeverity severity) {
+  return severity == AlertSeverity::kCritical ? "critical" : "warning";
 }
 
-Severity SeverityOf(AlertKind kind) {
+AlertSeverity SeverityOf(AlertKind kind) {
   switch (kind) {
     case AlertKind::kStoreUnreachable:
     case AlertKind::kNoWorkers:
     case AlertKind::kRunStuck:
     case AlertKind::kDeadlineMissed:
-      return Severity::kCritical;
+      return AlertSeverity::kCritical;
     default:
-      return Severity::kWarning;
+      return AlertSeverity::kWarning;
   }
 }
 

@@ -31,9 +31,9 @@ inline constexpr size_t kAlertKinds = 9;
 // "ThresherWorkerStuck": as in alerts.yml.
 std::string_view AlertName(AlertKind kind);
 
-enum class Severity { kWarning, kCritical };
-std::string_view SeverityName(Severity severity);  // "warning", "critical"
-Severity SeverityOf(AlertKind kind);
+enum class AlertSeverity { kWarning, kCritical };
+std::string_view AlertSeverityName(AlertSeverity severity);  // "warning", "critical"
+AlertSeverity SeverityOf(AlertKind kind);
 
 struct Alert {
   AlertKind kind = AlertKind::kRunStuck;

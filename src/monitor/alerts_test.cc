@@ -80,7 +80,7 @@ TEST(AlertsTest, MissingUnitsWithoutWorkersAreCritical) {
   RunStatus status = Healthy();
   status.state = RunState::kIncomplete;
   EXPECT_THAT(KindsOf(status), ElementsAre(AlertKind::kNoWorkers));
-  EXPECT_EQ(SeverityOf(AlertKind::kNoWorkers), Severity::kCritical);
+  EXPECT_EQ(SeverityOf(AlertKind::kNoWorkers), AlertSeverity::kCritical);
 }
 
 TEST(AlertsTest, HalfOfTheMeanIsFallingButNotAtTheBeginning) {

@@ -40,9 +40,9 @@ class MetricsWriter {
 void WriteProgress(const RunStatus& status, MetricsWriter& out) {
   out.Gauge("thresher_run_units", status.unit_count, "Units of the run.");
   out.text().Family("thresher_units", MetricType::kGauge, "Units by state.");
-  for (size_t i = 0; i < kUnitStates; ++i) {
+  for (size_t i = 0; i < kUnitConditions; ++i) {
     out.text().Add(static_cast<double>(status.unit_counts[i]),
-                   {{"state", std::string(UnitStateName(static_cast<UnitState>(i)))}});
+                   {{"state", std::string(UnitConditionName(static_cast<UnitCondition>(i)))}});
   }
   out.Gauge("thresher_units_committed", status.committed_count, "Units that are committed.");
   out.Gauge("thresher_units_quarantined", status.quarantined_count,

@@ -17,7 +17,7 @@ constexpr double kMillisecondsPerHour = 3'600'000;
 std::vector<int64_t> CommittedUnits(const RunStatus& status) {
   std::vector<int64_t> committed;
   for (size_t unit = 0; unit < status.units.size(); ++unit) {
-    if (status.units[unit] == UnitState::kCommitted)
+    if (status.units[unit] == UnitCondition::kCommitted)
       committed.push_back(static_cast<int64_t>(unit));
   }
   return committed;
@@ -42,8 +42,9 @@ void AddUpWorkers(RunStatus& status) {
     if (!worker.is_alive()) continue;
     for (const int64_t unit : beat.units_held) {
       if (unit >= status.unit_count) continue;
-      UnitState& state = status.units[static_cast<size_t>(unit)];
-      if (state == UnitState::kOpen || state == UnitState::kWaiting) state = UnitState::kHeld;
+      UnitCondition& state = status.units[static_cast<size_t>(unit)];
+      if (state == UnitCondition::kOpen || state == UnitCondition::kWaiting)
+        state = UnitCondition::kHeld;
     }
   }
   if (!status.are_leases_listed) status.taken_over_count = taken_over;
@@ -134,7 +135,7 @@ Result<RunStatus> RunReader::Read(const RunStatusOptions& options) {
     status.state = RunState::kRunning;
   }
   if (status.IsFinished()) status.ended_ms = status.last_finished_ms;
-  for (const UnitState state : status.units) ++status.unit_counts[static_cast<size_t>(state)];
+  for (const UnitCondition state : status.units) ++status.unit_counts[static_cast<size_t>(state)];
   EstimateRates(status);
   return status;
 }

@@ -38,17 +38,17 @@ std::string_view WorkerStateName(WorkerState state) {
   return "";
 }
 
-std::string_view UnitStateName(UnitState state) {
+std::string_view UnitConditionName(UnitCondition state) {
   switch (state) {
-    case UnitState::kOpen:
+    case UnitCondition::kOpen:
       return "open";
-    case UnitState::kHeld:
+    case UnitCondition::kHeld:
       return "held";
-    case UnitState::kWaiting:
+    case UnitCondition::kWaiting:
       return "waiting";
-    case UnitState::kCommitted:
+    case UnitCondition::kCommitted:
       return "committed";
-    case UnitState::kQuarantined:
+    case UnitCondition::kQuarantined:
       return "quarantined";
   }
   return "";

@@ -48,15 +48,15 @@ struct WorkerStatus {
   bool is_alive() const { return state == WorkerState::kRunning || state == WorkerState::kSilent; }
 };
 
-enum class UnitState : uint8_t {
+enum class UnitCondition : uint8_t {
   kOpen,         // nobody has claimed it
   kHeld,         // a worker that is alive says that it holds it
   kWaiting,      // it was claimed, and nobody alive says that he holds it: anybody may have it
   kCommitted,    //
   kQuarantined,  // set aside, and not committed
 };
-inline constexpr size_t kUnitStates = 5;
-std::string_view UnitStateName(UnitState state);  // "open", "held", ...
+inline constexpr size_t kUnitConditions = 5;
+std::string_view UnitConditionName(UnitCondition state);  // "open", "held", ...
 
 // From where the sums over committed units are.
 enum class TotalsSource {
@@ -75,7 +75,7 @@ struct Histogram {
 };
 
 // How many units were finished in a stretch of time; the store's time.
-struct FinishedUnits {
+struct FinishedBin {
   int64_t end_ms = 0;
   int64_t units = 0;
 };
@@ -122,9 +122,9 @@ struct RunStatus {
   std::optional<int64_t> remaining_ms;  // at the speed of now; nothing if unknown
   double machine_hours = 0;             // of all sessions, as far as heartbeats tell
 
-  std::vector<UnitState> units;                       // by unit
-  std::array<int64_t, kUnitStates> unit_counts = {};  // by UnitState
-  std::vector<FinishedUnits> finished;  // ascending by end_ms, up to kTimeBins of them
+  std::vector<UnitCondition> units;                       // by unit
+  std::array<int64_t, kUnitConditions> unit_counts = {};  // by UnitCondition
+  std::vector<FinishedBin> finished;  // ascending by end_ms, up to kTimeBins of them
   Histogram shard_bytes{.first = 1024, .counts = {}};
   Histogram sequence_tokens{.first = 1, .counts = {}};  // of a sample of shards; may be empty
 

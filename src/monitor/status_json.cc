@@ -90,7 +90,7 @@ void AddTimes(const RunStatus& status, Json& json) {
 
 Json AlertJson(const Alert& alert) {
   return {{"name", AlertName(alert.kind)},
-          {"severity", SeverityName(SeverityOf(alert.kind))},
+          {"severity", AlertSeverityName(SeverityOf(alert.kind))},
           {"text", alert.text}};
 }
 
@@ -116,8 +116,9 @@ Json StatusJson(const RunStatus& status, std::span<const Alert> alerts,
   json["failed_attempts"] = status.failed_attempts;
   json["duplicates"] = status.duplicates;
   json["units"] = Json::object();
-  for (size_t i = 0; i < kUnitStates; ++i) {
-    json["units"][std::string(UnitStateName(static_cast<UnitState>(i)))] = status.unit_counts[i];
+  for (size_t i = 0; i < kUnitConditions; ++i) {
+    json["units"][std::string(UnitConditionName(static_cast<UnitCondition>(i)))] =
+        status.unit_counts[i];
   }
   json["alerts"] = Json::array();
   for (const Alert& alert : alerts) json["alerts"].push_back(AlertJson(alert));
@@ -126,7 +127,7 @@ Json StatusJson(const RunStatus& status, std::span<const Alert> alerts,
   json["workers"] = Json::array();
   for (const WorkerStatus& worker : status.workers) json["workers"].push_back(WorkerJson(worker));
   json["finished"] = Json::array();
-  for (const FinishedUnits& bin : status.finished) {
+  for (const FinishedBin& bin : status.finished) {
     json["finished"].push_back({{"end_ms", bin.end_ms}, {"units", bin.units}});
   }
   json["shard_bytes"] = HistogramJson(status.shard_bytes);

@@ -105,19 +105,19 @@ Status UnitSurvey::ReadQuarantine(Store& store, const std::vector<int64_t>& unit
 
 void UnitSurvey::Describe(const std::vector<int64_t>& set_aside, RunStatus& status) const {
   const auto unit_count = static_cast<size_t>(status.unit_count);
-  status.units.assign(unit_count, UnitState::kOpen);
+  status.units.assign(unit_count, UnitCondition::kOpen);
   for (size_t b = 0; b < blocks_.size(); ++b) {
     const Block& block = blocks_[b];
     if (block.is_finished && block.committed.empty()) {
       const auto begin = status.units.begin() + static_cast<int64_t>(b) * kBlockUnits;
       std::fill_n(begin, UnitsOfBlock(static_cast<int64_t>(b), status.unit_count),
-                  UnitState::kCommitted);
+                  UnitCondition::kCommitted);
     }
     for (const int64_t unit : block.claimed) {
-      status.units[static_cast<size_t>(unit)] = UnitState::kWaiting;
+      status.units[static_cast<size_t>(unit)] = UnitCondition::kWaiting;
     }
     for (const int64_t unit : block.committed) {
-      status.units[static_cast<size_t>(unit)] = UnitState::kCommitted;
+      status.units[static_cast<size_t>(unit)] = UnitCondition::kCommitted;
     }
     status.lease_count += block.claims.claimed;
     status.taken_over_count += block.claims.taken_over;
@@ -127,24 +127,24 @@ void UnitSurvey::Describe(const std::vector<int64_t>& set_aside, RunStatus& stat
   for (const int64_t unit : set_aside) {
     const Block& block = blocks_[static_cast<size_t>(BlockOf(unit))];
     // A commit that came later counts; of a marked block that was not listed it is not known.
-    UnitState& state = status.units[static_cast<size_t>(unit)];
+    UnitCondition& state = status.units[static_cast<size_t>(unit)];
     if (!std::binary_search(block.committed.begin(), block.committed.end(), unit)) {
-      state = UnitState::kQuarantined;
+      state = UnitCondition::kQuarantined;
     }
   }
-  for (const UnitState state : status.units) {
-    if (state == UnitState::kCommitted) ++status.committed_count;
-    if (state == UnitState::kQuarantined) ++status.quarantined_count;
+  for (const UnitCondition state : status.units) {
+    if (state == UnitCondition::kCommitted) ++status.committed_count;
+    if (state == UnitCondition::kQuarantined) ++status.quarantined_count;
   }
   for (const auto& [unit, record] : quarantine_) {
-    if (status.units[static_cast<size_t>(unit)] == UnitState::kQuarantined) {
+    if (status.units[static_cast<size_t>(unit)] == UnitCondition::kQuarantined) {
       status.quarantined.push_back(record);
     }
   }
 }
 
 void UnitSurvey::DescribeTimes(RunStatus& status) const {
-  std::vector<FinishedUnits> times;
+  std::vector<FinishedBin> times;
   for (size_t b = 0; b < blocks_.size(); ++b) {
     const Block& block = blocks_[b];
     if (block.is_finished && block.committed.empty()) {
@@ -154,14 +154,14 @@ void UnitSurvey::DescribeTimes(RunStatus& status) const {
     for (const int64_t ms : block.committed_ms) times.push_back({ms, 1});
   }
   status.last_finished_ms = status.started_ms;
-  for (const FinishedUnits& time : times) {
+  for (const FinishedBin& time : times) {
     status.last_finished_ms = std::max(status.last_finished_ms, time.end_ms);
   }
   if (times.empty()) return;
   const int64_t length_ms = status.last_finished_ms - status.started_ms + 1;
   const auto bins = static_cast<int64_t>(kTimeBins);
   std::vector<int64_t> counts(kTimeBins);
-  for (const FinishedUnits& time : times) {
+  for (const FinishedBin& time : times) {
     const int64_t since_ms = std::max<int64_t>(0, time.end_ms - status.started_ms);
     counts[static_cast<size_t>(std::min(bins - 1, since_ms * bins / length_ms))] += time.units;
   }

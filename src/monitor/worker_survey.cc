@@ -28,10 +28,10 @@ WorkerState StateOfWorker(const Heartbeat& heartbeat, int64_t age_ms, int64_t le
       heartbeat.beat_interval_ms > 0 ? heartbeat.beat_interval_ms : BeatIntervalMs(lease_ttl_ms);
   const int64_t silent_after_ms =
       std::min(std::max(3 * beat_ms, kShortestSilenceMs), lease_ttl_ms / 2);
-  if (run_is_finished && !is_replaced) {
-    // Nobody works: who says so has died since, or is about to say that it has stopped.
-    return age_ms <= std::min(kEndingMs, lease_ttl_ms) ? WorkerState::kEnding : WorkerState::kLost;
-  }
+  // Nobody works in a finished run: who says so has died since, or is about to say that it has
+  // stopped.
+  if (run_is_finished && age_ms <= std::min(kEndingMs, lease_ttl_ms)) return WorkerState::kEnding;
+  if (run_is_finished) return is_replaced ? WorkerState::kReplaced : WorkerState::kLost;
   if (age_ms <= silent_after_ms) return WorkerState::kRunning;
   if (is_replaced) return WorkerState::kReplaced;
   return age_ms <= lease_ttl_ms ? WorkerState::kSilent : WorkerState::kLost;
