@@ -111,16 +111,23 @@ Result<int> ShowStatus(const StatusSettings& settings, StatusPlan plan,
   while (true) {
     if (!notice) notice = std::make_unique<WaitingNotice>(settings.url);
     plan.options.now_unix_ms = clock.UnixMs();
-    ASSIGN_OR_RETURN(const RunStatus status, reader.Read(plan.options));
+    const Result<RunStatus> status = reader.Read(plan.options);
     notice.reset();
-    Print(settings, plan, status);
-    if (IsStuck(status, plan)) {
-      std::fprintf(stderr, "thresher: %s is stuck: no unit has been finished for %s\n",
-                   status.url.c_str(),
-                   FormatDuration(status.now_ms - status.last_finished_ms).c_str());
-      return static_cast<int>(kExitStuck);
+    if (status.ok()) {
+      Print(settings, plan, *status);
+      if (IsStuck(*status, plan)) {
+        std::fprintf(stderr, "thresher: %s is stuck: no unit has been finished for %s\n",
+                     status->url.c_str(),
+                     FormatDuration(status->now_ms - status->last_finished_ms).c_str());
+        return static_cast<int>(kExitStuck);
+      }
+      if (!settings.watch || status->IsFinished()) return static_cast<int>(kExitComplete);
+    } else if (settings.watch) {
+      // A store that is away for a while is no reason to stop watching.
+      std::fprintf(stderr, "thresher: %s\n", status.status().message().c_str());
+    } else {
+      return status.status();
     }
-    if (!settings.watch || status.IsFinished()) return static_cast<int>(kExitComplete);
     constexpr int64_t kStepMs = 50;
     for (int64_t slept_ms = 0; slept_ms < plan.interval_ms && !stop.requested();
          slept_ms += kStepMs) {

@@ -53,6 +53,13 @@ int64_t NumberParameter(const WebRequest& request, const char* name, int64_t oth
   return is_number && number >= 0 ? number : otherwise;
 }
 
+// The newest view, after the first look at least; null if that takes too long.
+std::shared_ptr<const RunView> FirstView(const RunWatcher& watcher) {
+  constexpr int64_t kFirstLookMs = 9'000;
+  std::shared_ptr<const RunView> view = watcher.view();
+  return view->version > 0 ? view : watcher.WaitForOther(0, kFirstLookMs);
+}
+
 // One folder, as FindRuns names them: nothing that leads elsewhere.
 bool IsRunName(const std::string& name) {
   return name.empty() || CheckKey(name + "/run.json").ok();
@@ -101,14 +108,12 @@ WebAnswer Dashboard::AnswerRuns() {
 }
 
 WebAnswer Dashboard::AnswerRun(const WebRequest& request, RunWatcher& watcher) const {
-  constexpr int64_t kFirstLookMs = 20'000;
-  std::shared_ptr<const RunView> view = watcher.view();
-  if (view->version == 0) view = watcher.WaitForOther(0, kFirstLookMs);
+  const std::shared_ptr<const RunView> view = FirstView(watcher);
   if (!view) return ErrorAnswer(503, "the store has not answered yet");
   if (request.path == "/api/events") {
     return JsonAnswer({{"events", EventsJson(*view, NumberParameter(request, "after", 0))}});
   }
-  if (!view->status) return ErrorAnswer(502, view->error);
+  if (!view->status) return ErrorAnswer(view->is_missing ? 404 : 502, view->error);
   if (request.path == "/api/units") {
     constexpr int64_t kMostCells = 100'000;
     const int64_t cells = std::max<int64_t>(1, NumberParameter(request, "cells", 2'000));
@@ -142,7 +147,11 @@ WebAnswer Dashboard::AnswerStream(std::shared_ptr<RunWatcher> watcher) const {
 WebAnswer Dashboard::AnswerMetrics(const WebRequest& request) {
   const Result<std::shared_ptr<RunWatcher>> watcher = WatcherOf(Parameter(request, "run"));
   if (!watcher.ok()) return ErrorAnswer(404, watcher.status().message());
-  const std::shared_ptr<const RunView> view = (*watcher)->view();
+  const std::shared_ptr<const RunView> view = FirstView(**watcher);
+  if (!view) return ErrorAnswer(503, "the store has not answered yet");
+  if (view->is_missing) {
+    return ErrorAnswer(404, view->error + "; of several runs name one: /metrics?run=NAME");
+  }
   const std::string name = view->status ? view->status->url : Parameter(request, "run");
   return {.content_type = std::string(kPrometheusContentType),
           .body = RunMetrics(name, view->status.get(), view->alerts, options_.watcher.alerts,

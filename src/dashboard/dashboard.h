@@ -26,7 +26,7 @@ namespace thresher {
 //   /api/units?run=    the map of its units; cells=N: at most so many cells
 //   /api/events?run=   what has happened since it is watched; after=N: since event N
 //   /api/stream?run=   the same as /api/run, again and again, as server-sent events
-//   /metrics           Prometheus metrics of every run that is watched; run=NAME: of that one
+//   /metrics?run=      the same as Prometheus metrics
 //   /healthz           "ok"
 //
 // A run is watched from the first question for it on, and no longer when nobody has asked for ten

@@ -148,7 +148,8 @@ TEST_F(DashboardTest, NamesThatLeadElsewhereAreNoRuns) {
 TEST_F(DashboardTest, WhatIsNotThereIsSaid) {
   EXPECT_EQ(Get("/api/nothing", {}, 404)["error"], "there is no /api/nothing");
   EXPECT_EQ(Get("/api/runs")["runs"], Json::array());
-  EXPECT_THAT(Get("/api/run", {}, 502)["error"].get<std::string>(), HasSubstr("run.json"));
+  EXPECT_EQ(dashboard_.Answer({"/metrics", {}}).status, 404);
+  EXPECT_THAT(Get("/api/run", {}, 404)["error"].get<std::string>(), HasSubstr("run.json"));
 }
 
 TEST_F(DashboardTest, TheStreamSendsANewViewWhenSomethingHappened) {

@@ -52,7 +52,7 @@ void RunWatcher::LookAgainAndAgain() {
     if (status.ok()) {
       PublishStatus(*std::move(status));
     } else {
-      PublishError(status.status().message());
+      PublishError(status.status());
     }
     lock.lock();
     look_began_ms_ = -1;
@@ -73,10 +73,12 @@ void RunWatcher::NoticeSilence() {
     const int64_t waited_ms = clock_.MonotonicMs() - look_began_ms_;
     if (waited_ms < options_.patience_ms) continue;
     failing_since_ms_ = look_began_ms_;
-    const std::string error = "no answer to a request";
-    const std::vector<Alert> alerts = {StoreUnreachable(error, waited_ms)};
-    events_.Observe(alerts, clock_.UnixMs());
-    Publish(view_->status, error, alerts);
+    auto view = std::make_shared<RunView>();
+    view->error = "no answer to a request";
+    view->status = view_->status;
+    view->alerts.push_back(StoreUnreachable(view->error, waited_ms));
+    events_.Observe(view->alerts, clock_.UnixMs());
+    Publish(std::move(view));
   }
 }
 
@@ -106,33 +108,36 @@ void RunWatcher::Remember(const RunStatus& status) {
 }
 
 void RunWatcher::PublishStatus(RunStatus status) {
-  std::vector<Alert> alerts = FindAlerts(status, options_.alerts);
+  auto view = std::make_shared<RunView>();
+  view->alerts = FindAlerts(status, options_.alerts);
+  view->status = std::make_shared<RunStatus>(std::move(status));
   const std::lock_guard lock(mutex_);
   failing_since_ms_ = -1;
   read_unix_ms_ = clock_.UnixMs();
-  Remember(status);
-  events_.Observe(status, alerts, read_unix_ms_);
-  Publish(std::make_shared<RunStatus>(std::move(status)), "", std::move(alerts));
+  Remember(*view->status);
+  events_.Observe(*view->status, view->alerts, read_unix_ms_);
+  Publish(std::move(view));
 }
 
-void RunWatcher::PublishError(const std::string& error) {
+void RunWatcher::PublishError(const Status& error) {
+  auto view = std::make_shared<RunView>();
+  view->error = error.message();
   const std::lock_guard lock(mutex_);
+  view->status = view_->status;
+  view->is_missing = error.code() == Code::kNotFound && !view->status;
   const int64_t now_ms = clock_.MonotonicMs();
   if (failing_since_ms_ < 0) failing_since_ms_ = look_began_ms_ >= 0 ? look_began_ms_ : now_ms;
-  std::vector<Alert> alerts = {StoreUnreachable(error, now_ms - failing_since_ms_)};
-  events_.Observe(alerts, clock_.UnixMs());
-  Publish(view_->status, error, std::move(alerts));
+  if (!view->is_missing) {
+    view->alerts.push_back(StoreUnreachable(view->error, now_ms - failing_since_ms_));
+  }
+  events_.Observe(view->alerts, clock_.UnixMs());
+  Publish(std::move(view));
 }
 
-void RunWatcher::Publish(std::shared_ptr<const RunStatus> status, std::string error,
-                         std::vector<Alert> alerts) {
-  auto view = std::make_shared<RunView>();
+void RunWatcher::Publish(std::shared_ptr<RunView> view) {
   view->version = view_->version + 1;
   view->unix_ms = clock_.UnixMs();
   view->read_unix_ms = read_unix_ms_;
-  view->status = std::move(status);
-  view->error = std::move(error);
-  view->alerts = std::move(alerts);
   view->events.assign(events_.events().begin(), events_.events().end());
   view->speeds.assign(speeds_.begin(), speeds_.end());
   view->sparks = sparks_;

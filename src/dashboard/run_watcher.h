@@ -35,6 +35,7 @@ struct RunView {
   int64_t read_unix_ms = 0;                 // when the run was read
   std::shared_ptr<const RunStatus> status;  // null until the run was read once
   std::string error;                        // why it could not be read now; empty: it could
+  bool is_missing = false;                  // the store answers, and has no run there
   std::vector<Alert> alerts;
   std::vector<RunEvent> events;    // ascending
   std::vector<SpeedPoint> speeds;  // ascending, since watching began, up to kSpeedPoints
@@ -72,9 +73,8 @@ class RunWatcher {
   void LookAgainAndAgain();
   void NoticeSilence();
   void PublishStatus(RunStatus status);
-  void PublishError(const std::string& error);
-  void Publish(std::shared_ptr<const RunStatus> status, std::string error,
-               std::vector<Alert> alerts);  // with mutex_ held
+  void PublishError(const Status& error);
+  void Publish(std::shared_ptr<RunView> view);  // with mutex_ held
   void Remember(const RunStatus& status);
 
   const std::unique_ptr<Store> store_;

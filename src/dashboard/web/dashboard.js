@@ -37,14 +37,22 @@ function clock(ms) {
 
 // --- alerts, progress, figures ---
 
+// A screen reader says an alert once, when it is raised: later its text changes in place.
 function showAlerts(alerts) {
   const list = byId('alert-list');
-  const wanted = alerts.map((alert) => `${alert.severity} ${alert.name} ${alert.text}`).join('\n');
-  if (list.dataset.shown === wanted) return;
-  list.dataset.shown = wanted;
-  list.replaceChildren(...alerts.map((alert) => element('li', {class: alert.severity},
-    element('b', {}, alert.name.replace('Thresher', '').replace(/([a-z])([A-Z])/g, '$1 $2')),
-    `${alert.text}`)));
+  for (const item of [...list.children]) {
+    if (!alerts.some((alert) => alert.name === item.dataset.name)) item.remove();
+  }
+  for (const alert of alerts) {
+    let item = list.querySelector(`[data-name="${CSS.escape(alert.name)}"]`);
+    if (!item) {
+      const name = alert.name.replace('Thresher', '').replace(/([a-z])([A-Z])/g, '$1 $2');
+      item = element('li', {class: alert.severity, 'data-name': alert.name},
+        element('b', {}, name), element('span', {}, alert.text));
+      list.append(item);
+    }
+    setText(item.lastChild, alert.text);
+  }
 }
 
 function showProgress(run) {
@@ -389,8 +397,10 @@ async function showRuns() {
   if (answer?.runs?.length === 1 && answer.runs[0].name === '') return watch();
   setTimeout(showRuns, 5000);
   if (!answer) return setText(byId('connection'), 'The dashboard does not answer; trying again');
-  if (answer.error) return showAlerts([{severity: 'critical', name: 'ThresherStoreUnreachable', text: answer.error}]) || (byId('run').hidden = false);
-  byId('run').hidden = true;
+  const failure = {severity: 'critical', name: 'ThresherStoreUnreachable', text: answer.error};
+  showAlerts(answer.error ? [failure] : []);
+  byId('run').hidden = !answer.error;
+  if (answer.error) return;
   byId('runs').hidden = false;
   byId('connection').className = 'connection live';
   setText(byId('connection'), 'Live');
