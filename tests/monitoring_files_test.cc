@@ -83,15 +83,22 @@ TEST(MonitoringFilesTest, TheBoardAsksForMetricsThatThereAre) {
 class PromtoolTest : public testing::Test {
  protected:
   void SetUp() override {
-    const Command find = {.arguments = {"/bin/sh", "-c", "command -v promtool"}};
-    if (RunProcess(find).exit_status != 0) {
+    if (Shell("command -v promtool").exit_status != 0) {
       GTEST_SKIP() << "promtool is not installed: it is in Debian's package prometheus";
     }
   }
 
   static ProcessResult Promtool(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"/usr/bin/env", "promtool"});
-    return RunProcess({.arguments = std::move(arguments)});
+    Command command;
+    command.arguments = std::move(arguments);
+    return RunProcess(command);
+  }
+
+  static ProcessResult Shell(const std::string& line) {
+    Command command;
+    command.arguments = {"/bin/sh", "-c", line};
+    return RunProcess(command);
   }
 };
 
@@ -114,8 +121,7 @@ TEST_F(PromtoolTest, TheMetricsAreAsPrometheusWantsThem) {
   TemporaryFolder folder;
   const std::string file = folder.path() + "/metrics";
   WriteFile(file, RunMetrics("a \"run\"", &status, {}, {.deadline_unix_ms = 1}, true));
-  const ProcessResult result =
-      RunProcess({.arguments = {"/bin/sh", "-c", "promtool check metrics <" + file}});
+  const ProcessResult result = Shell("promtool check metrics <" + file);
   EXPECT_EQ(result.exit_status, 0) << result.Describe();
 }
 

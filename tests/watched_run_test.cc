@@ -121,7 +121,7 @@ bool HasState(const Json& run, int worker, const std::string& state) {
 
 class WatchedRunTest : public testing::Test {
  protected:
-  // A worker that needs long for little: one token a batch row, many units.
+  // A worker that computes much and stores little: the run lasts for as long as the test watches.
   Command Worker(int id) const {
     Command command = Extraction{
         .model = GoldenModel("qwen2"),
@@ -129,7 +129,7 @@ class WatchedRunTest : public testing::Test {
         .output = Output(),
         .flags = {
             "--worker-id", std::to_string(id), "--num-workers", "8", "--lease-ttl", "8s", "--hooks",
-            "all", "--shard-bytes", "3MB",
+            "resid_post", "--layers", "2", "--tokens", "every:32", "--shard-bytes", "20KB",
             "--quiet"}}.ToCommand();
     command.ends_with_parent = true;
     return command;
@@ -141,7 +141,7 @@ class WatchedRunTest : public testing::Test {
 
   // A run with some units made and all others open, and nobody at work.
   void BeginRun() {
-    WriteSamples(Dataset(), {.count = 20'000, .shortest = 150, .longest = 250, .seed = 4});
+    WriteSamples(Dataset(), {.count = 100'000, .shortest = 100, .longest = 250, .seed = 4});
     Process first(Worker(0));
     ASSERT_TRUE(WaitUntil([&] { return !FilesBelow(Output() + "/commits").empty(); }));
     first.Signal(SIGTERM);
@@ -236,7 +236,9 @@ TEST_F(WatchedRunTest, ThePageWorksInARealBrowser) {
   const std::string driver = SourcePath(".cache/browser/node_modules/playwright-core");
   if (!std::filesystem::exists(driver)) GTEST_SKIP() << "run scripts/fetch_browser_driver.sh";
   const auto is_installed = [](const std::string& program) {
-    return RunProcess({.arguments = {"/bin/sh", "-c", "command -v " + program}}).exit_status == 0;
+    Command find;
+    find.arguments = {"/bin/sh", "-c", "command -v " + program};
+    return RunProcess(find).exit_status == 0;
   };
   for (const char* program : {"chromium", "node"}) {
     if (!is_installed(program)) GTEST_SKIP() << program << " is not installed";
@@ -248,11 +250,15 @@ TEST_F(WatchedRunTest, ThePageWorksInARealBrowser) {
       "three workers", [](const Json& run) { return run["worker_states"]["running"] == 3; },
       60'000);
   const char* screenshots = std::getenv("THRESHER_SCREENSHOTS");
-  const ProcessResult result = RunProcess(
-      {.arguments = {"/usr/bin/env", "node", SourcePath("tests/browser/dashboard_page.mjs"), driver,
-                     dashboard.url(), std::to_string(workers_.at(1).id()),
-                     screenshots == nullptr ? folder_.path() : screenshots}},
-      180'000);
+  Command browse;
+  browse.arguments = {"/usr/bin/env",
+                      "node",
+                      SourcePath("tests/browser/dashboard_page.mjs"),
+                      driver,
+                      dashboard.url(),
+                      std::to_string(workers_.at(1).id()),
+                      screenshots == nullptr ? folder_.path() : screenshots};
+  const ProcessResult result = RunProcess(browse, 180'000);
   EXPECT_EQ(result.exit_status, 0) << result.Describe();
   fmt::print("{}", result.out);
   EXPECT_EQ(dashboard.Stop().exit_status, 0);

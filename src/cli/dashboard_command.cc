@@ -100,6 +100,7 @@ Result<int> Serve(const DashboardSettings& settings, DashboardPlan plan, StoreOp
   std::printf("dashboard: %s/%s\n", server->url().c_str(),
               token.empty() ? "" : ("?token=" + token).c_str());
   std::fflush(stdout);
+  dashboard.Begin();
   constexpr int64_t kStepMs = 50;
   while (!stop.requested()) Clock::Real().SleepMs(kStepMs);
   return static_cast<int>(kExitComplete);

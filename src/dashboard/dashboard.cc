@@ -95,6 +95,14 @@ Result<std::shared_ptr<RunWatcher>> Dashboard::WatcherOf(const std::string& name
   return watched_.emplace(name, std::move(watched)).first->second.watcher;
 }
 
+void Dashboard::Begin() {
+  const Result<std::unique_ptr<Store>> store = open_("");
+  if (!store.ok()) return;
+  const Result<std::vector<FoundRun>> runs = FindRuns(**store);
+  const bool is_only_one = runs.ok() && runs->size() == 1 && runs->front().name.empty();
+  if (is_only_one) (void)WatcherOf("");
+}
+
 WebAnswer Dashboard::AnswerRuns() {
   const Result<std::unique_ptr<Store>> store = open_("");
   if (!store.ok()) return ErrorAnswer(502, store.status().message());

@@ -42,6 +42,9 @@ class Dashboard {
 
   Dashboard(OpenFolder open, Clock& clock, Options options);
 
+  // Begins to watch the only run of the address, if there is one.
+  void Begin();
+
   WebAnswer Answer(const WebRequest& request);
 
  private:

@@ -50,6 +50,16 @@ void AddUpWorkers(RunStatus& status) {
   if (!status.are_leases_listed) status.taken_over_count = taken_over;
 }
 
+// Three heartbeats of the slowest worker alive: a claim that is older shows in one.
+int64_t FreshnessMs(const RunStatus& status) {
+  int64_t freshness_ms = 0;
+  for (const WorkerStatus& worker : status.workers) {
+    if (!worker.is_alive()) continue;
+    freshness_ms = std::max(freshness_ms, 3 * worker.heartbeat.beat_interval_ms);
+  }
+  return freshness_ms;
+}
+
 RunState JudgeFinished(const RunStatus& status) {
   if (status.finished_count() < status.unit_count) return RunState::kIncomplete;
   const bool has_exceptions = status.quarantined_count > 0 || status.samples_rejected > 0;
@@ -129,6 +139,7 @@ Result<RunStatus> RunReader::Read(const RunStatusOptions& options) {
   status.state = JudgeFinished(status);
   workers_.Describe(options.lease_ttl_ms, status);
   AddUpWorkers(status);
+  units_.MarkFreshClaims(status.now_ms - FreshnessMs(status), status);
   const bool somebody_is_alive =
       status.CountOf(WorkerState::kRunning) + status.CountOf(WorkerState::kSilent) > 0;
   if (status.state == RunState::kIncomplete && somebody_is_alive) {

@@ -64,22 +64,19 @@ Status UnitSurvey::ListBlock(Store& store, int64_t index, int64_t unit_count, bo
                    ListAll(store, std::string(kLeasesPrefix) + prefix));
   block.claimed.clear();
   block.claims = {};
-  std::map<int64_t, int64_t> epochs;
   for (const ObjectInfo& object : leases) {
     const std::optional<LeaseName> name = ParseLeaseKey(object.key);
     if (!name || BlockOf(name->unit) != index || name->unit >= unit_count) continue;
-    if (name->end) {
-      if (*name->end == LeaseEnd::kFailed) ++block.claims.failed;
-      continue;
-    }
-    int64_t& epoch = epochs[name->unit];
-    epoch = std::max(epoch, name->epoch);
+    if (name->end && *name->end == LeaseEnd::kFailed) ++block.claims.failed;
+    // A claim is listed before what says how it ended: "e2", "e2.failed".
+    NewestClaim& claim = block.claimed[name->unit];
+    if (name->epoch < claim.epoch) continue;
+    claim = {name->epoch, object.modified_ms, name->end.has_value()};
   }
-  for (const auto& [unit, epoch] : epochs) {
-    block.claimed.push_back(unit);
+  for (const auto& [unit, claim] : block.claimed) {
     ++block.claims.claimed;
-    if (epoch > 1) ++block.claims.taken_over;
-    block.claims.largest_epoch = std::max(block.claims.largest_epoch, epoch);
+    if (claim.epoch > 1) ++block.claims.taken_over;
+    block.claims.largest_epoch = std::max(block.claims.largest_epoch, claim.epoch);
   }
   block.are_claims_final = block.is_finished;
   return OkStatus();
@@ -113,7 +110,7 @@ void UnitSurvey::Describe(const std::vector<int64_t>& set_aside, RunStatus& stat
       std::fill_n(begin, UnitsOfBlock(static_cast<int64_t>(b), status.unit_count),
                   UnitCondition::kCommitted);
     }
-    for (const int64_t unit : block.claimed) {
+    for (const auto& [unit, claim] : block.claimed) {
       status.units[static_cast<size_t>(unit)] = UnitCondition::kWaiting;
     }
     for (const int64_t unit : block.committed) {
@@ -139,6 +136,16 @@ void UnitSurvey::Describe(const std::vector<int64_t>& set_aside, RunStatus& stat
   for (const auto& [unit, record] : quarantine_) {
     if (status.units[static_cast<size_t>(unit)] == UnitCondition::kQuarantined) {
       status.quarantined.push_back(record);
+    }
+  }
+}
+
+void UnitSurvey::MarkFreshClaims(int64_t since_ms, RunStatus& status) const {
+  for (const Block& block : blocks_) {
+    for (const auto& [unit, claim] : block.claimed) {
+      UnitCondition& condition = status.units[static_cast<size_t>(unit)];
+      const bool is_fresh = !claim.has_ended && claim.written_ms > since_ms;
+      if (is_fresh && condition == UnitCondition::kWaiting) condition = UnitCondition::kHeld;
     }
   }
 }

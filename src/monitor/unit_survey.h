@@ -21,6 +21,9 @@ class UnitSurvey {
   // and newest_ms. An error leaves `status` undefined.
   Status Look(Store& store, const Run& run, RunStatus& status);
 
+  // Units that were claimed since then count as held: their holders' next heartbeats will say so.
+  void MarkFreshClaims(int64_t since_ms, RunStatus& status) const;
+
   // The newest timestamp that was seen.
   int64_t newest_ms() const { return newest_ms_; }
 
@@ -31,13 +34,18 @@ class UnitSurvey {
     int64_t largest_epoch = 0;
     int64_t failed = 0;
   };
+  struct NewestClaim {
+    int64_t epoch = 0;
+    int64_t written_ms = 0;
+    bool has_ended = false;
+  };
   struct Block {
     bool is_finished = false;           // a mark says so
     int64_t finished_ms = 0;            // the mark's time
     std::vector<int64_t> committed;     // ascending; of a finished block empty
     std::vector<int64_t> committed_ms;  // of each
-    std::vector<int64_t> claimed;       // ascending
-    bool are_claims_final = false;      // they were listed after the mark was seen
+    std::map<int64_t, NewestClaim> claimed;
+    bool are_claims_final = false;  // they were listed after the mark was seen
     Claims claims;
   };
 

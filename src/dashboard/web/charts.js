@@ -48,7 +48,7 @@ const charts = (() => {
 
   // The next of 1, 2, 5, 10, ... at or above.
   function roundUp(value) {
-    if (value <= 0) return 1;
+    if (value < 4) return 4;
     const power = 10 ** Math.floor(Math.log10(value));
     return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999999);
   }

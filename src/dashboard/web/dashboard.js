@@ -307,7 +307,9 @@ function rowOf(worker) {
 function showWorkers(run) {
   const sign = page.descending ? -1 : 1;
   const key = page.sort;
-  const workers = run.workers.filter(isShown).sort((a, b) => {
+  // Nobody is at work in a finished run: then those who were.
+  const nobody = page.filter === 'alive' && !run.workers.some(isShown);
+  const workers = run.workers.filter((worker) => nobody || isShown(worker)).sort((a, b) => {
     const order = typeof a[key] === 'string' ? a[key].localeCompare(b[key]) : a[key] - b[key];
     return sign * order || a.worker - b.worker;
   });
