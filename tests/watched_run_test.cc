@@ -47,7 +47,7 @@ class DashboardProcess {
     process_.emplace(command);
     const bool is_up = WaitUntil([&] {
       PassMilliseconds(20);
-      const std::string text = ReadFile(log_);
+      const std::string text = LogText();
       constexpr std::string_view kAddress = "dashboard: ";
       const size_t begin = text.find(kAddress);
       const size_t end = text.find('\n', begin);
@@ -55,7 +55,7 @@ class DashboardProcess {
       url_ = text.substr(begin + kAddress.size(), end - begin - kAddress.size());
       return true;
     });
-    EXPECT_TRUE(is_up) << ReadFile(log_);
+    EXPECT_TRUE(is_up) << LogText();
   }
 
   const std::string& url() const { return url_; }  // "http://127.0.0.1:1234/"
@@ -95,6 +95,8 @@ class DashboardProcess {
   }
 
  private:
+  std::string LogText() const { return std::filesystem::exists(log_) ? ReadFile(log_) : ""; }
+
   std::string log_;
   std::string url_;
   std::optional<Process> process_;
@@ -334,7 +336,8 @@ TEST_F(OutageTest, AStoreThatDoesNotAnswerIsSeenWithin15Seconds) {
   EXPECT_TRUE(WaitUntil(
       [&] {
         PassMilliseconds(50);
-        return ReadFile(status.log_file).find("has not answered") != std::string::npos;
+        return std::filesystem::exists(status.log_file) &&
+               ReadFile(status.log_file).find("has not answered") != std::string::npos;
       },
       6'000));
   server.Signal(SIGCONT);

@@ -163,6 +163,7 @@ TEST_F(RunReaderTest, AWorkerThatHoldsUnitsAndComputesNothingIsStalled) {
   beat.progressed_unix_ms = beat.updated_unix_ms - 700'000;
   Put(HeartbeatKey(0, "a"), beat.ToText());
   EXPECT_EQ(Read().workers[0].stalled_ms, 700'000);
+  clock_.SleepMs(1);
   beat.units_held.clear();  // it waits for others
   Put(HeartbeatKey(0, "a"), beat.ToText());
   EXPECT_EQ(Read().workers[0].stalled_ms, 0);

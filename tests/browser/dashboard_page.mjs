@@ -78,7 +78,7 @@ try {
     await page.getByRole('button', {name: 'Units over the run'}).click();
     assert.match(await text('#speed-text'), /since the run began/);
     assert.ok(await page.locator('#speed-chart rect.bar').count() > 0);
-    await page.getByRole('button', {name: 'Tokens/s', pressed: false}).click();
+    await page.getByRole('group').getByRole('button', {name: 'Tokens/s'}).click();
     await page.locator('#speed-chart polyline.line').waitFor({state: 'attached'});
   });
 
