@@ -48,7 +48,7 @@ try {
   await step('opens and is live', async () => {
     await page.goto(url);
     await page.getByText('Live', {exact: true}).waitFor();
-    assert.match(await page.title(), /^\d+ % running/);
+    await page.waitForFunction(() => /^\d+ % running/.test(document.title));
     assert.match(await text('#progress-text'), /of [\d,]+ units are finished/);
   });
 
