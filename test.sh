@@ -193,6 +193,12 @@ else
   skip 'published tokenizers' 'npm is not installed'
 fi
 
+if has npm; then
+  check 'browser driver' scripts/fetch_browser_driver.sh || true
+else
+  skip 'browser driver' 'npm is not installed'
+fi
+
 # Building the servers takes minutes: it goes on beside the build of the program.
 fetching_servers=
 if $quick; then

@@ -87,8 +87,9 @@ Process::Process(const Command& command) {
   posix_spawn_file_actions_init(&actions);
   const int flags = O_WRONLY | O_CREAT | O_APPEND;
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  const std::string out = command.log_file.empty() ? folder_ + kOut : command.log_file;
-  const std::string err = command.log_file.empty() ? folder_ + kErr : command.log_file;
+  const bool logs = !command.log_file.empty();
+  const std::string out = logs ? command.log_file : folder_ + kOut;
+  const std::string err = logs ? command.log_file : folder_ + kErr;
   posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), flags, 0600);
   posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), flags, 0600);
   if (!command.folder.empty()) {

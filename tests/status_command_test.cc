@@ -50,5 +50,70 @@ TEST(StatusCommandTest, NobodyRunsInAFinishedRun) {
   EXPECT_EQ(json["workers"][0]["alive"], false);
 }
 
+// A run with one unit missing whose last sign of life is an hour old.
+class StuckRunTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string samples = folder_.path() + "/samples.jsonl";
+    WriteSamples(samples, {.count = 6, .shortest = 20, .longest = 40, .seed = 2});
+    const Extraction extraction{.model = GoldenModel("qwen2"),
+                                .dataset = samples,
+                                .output = Output(),
+                                .flags = {"--shard-bytes", "20KB"}};
+    ASSERT_EQ(extraction.Run().exit_status, 0);
+  }
+
+  void LoseAUnit() {
+    std::filesystem::remove(Output() + "/commits/unit-000001.json");
+    for (const std::string& file : FilesBelow(Output())) {
+      const std::string path = Output() + "/" + file;
+      if (file.starts_with("index/")) {
+        std::filesystem::remove(path);
+      } else {
+        std::filesystem::last_write_time(
+            path, std::filesystem::last_write_time(path) - std::chrono::hours(1));
+      }
+    }
+  }
+
+  ProcessResult Status(std::vector<std::string> flags) const {
+    flags.insert(flags.begin(), {"status", Output()});
+    return RunProcess(Thresher(flags));
+  }
+
+  std::string Output() const { return folder_.path() + "/run"; }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(StuckRunTest, FailIfStuckEndsWithStatus4) {
+  EXPECT_EQ(Status({"--fail-if-stuck", "1s", "--quiet"}).exit_status, 0);  // complete
+  LoseAUnit();
+  const ProcessResult stuck = Status({"--fail-if-stuck", "10m", "--quiet"});
+  EXPECT_EQ(stuck.exit_status, 4) << stuck.Describe();
+  EXPECT_EQ(stuck.out, "");
+  EXPECT_THAT(stuck.err, HasSubstr("is stuck: no unit has been finished for 1h"));
+  EXPECT_EQ(Status({"--fail-if-stuck", "2h"}).exit_status, 0);
+  EXPECT_EQ(Status({"--fail-if-stuck", "soon"}).exit_status, 2);
+  const ProcessResult text = Status({});
+  EXPECT_EQ(text.exit_status, 0);
+  EXPECT_THAT(text.out, HasSubstr("state      incomplete"));
+  EXPECT_THAT(text.out, HasSubstr("ThresherNoWorkers (critical): 1 units are missing"));
+  EXPECT_THAT(text.out, HasSubstr("ThresherRunStuck (critical)"));
+}
+
+TEST_F(StuckRunTest, WatchEndsWithTheRunAndMoneyIsCounted) {
+  const ProcessResult watched = Status({"--watch", "--interval", "1s"});
+  EXPECT_EQ(watched.exit_status, 0) << watched.Describe();
+  EXPECT_THAT(watched.out, HasSubstr("machine hours; what they cost: give --machine NAME"));
+  const Json json = Json::parse(Status({"--json", "--machine", "tpu-v5e", "--spot"}).out);
+  EXPECT_EQ(json["cost"]["machine"], "tpu-v5e, spot");
+  EXPECT_EQ(json["totals_from"], "commits");
+  EXPECT_EQ(json["samples_stored"], 6);
+  EXPECT_GT(json["workers"][0]["bytes_uploaded"], 0);
+  EXPECT_EQ(Status({"--machine", "abacus"}).exit_status, 2);
+  EXPECT_EQ(Status({"--spot"}).exit_status, 2);
+}
+
 }  // namespace
 }  // namespace thresher

@@ -13,6 +13,7 @@ enum ExitStatus : int {
   kExitError = 1,
   kExitUsage = 2,
   kExitExceptions = 3,  // complete, but samples or units were set aside
+  kExitStuck = 4,       // thresher status --fail-if-stuck: no unit was finished for that long
   kExitStopped = 75,    // stopped early; the same command resumes
 };
 
@@ -21,6 +22,7 @@ enum ExitStatus : int {
 void AddPlanCommand(CLI::App& app, int& exit_status);
 void AddExtractCommand(CLI::App& app, int& exit_status);
 void AddStatusCommand(CLI::App& app, int& exit_status);
+void AddDashboardCommand(CLI::App& app, int& exit_status);
 void AddVerifyCommand(CLI::App& app, int& exit_status);
 void AddInspectCommand(CLI::App& app, int& exit_status);
 void AddDoctorCommand(CLI::App& app, int& exit_status);

@@ -70,6 +70,7 @@ int Main(int argc, char** argv) {
   AddPlanCommand(app, exit_status);
   AddExtractCommand(app, exit_status);
   AddStatusCommand(app, exit_status);
+  AddDashboardCommand(app, exit_status);
   AddVerifyCommand(app, exit_status);
   AddInspectCommand(app, exit_status);
   AddDoctorCommand(app, exit_status);

@@ -20,7 +20,7 @@ using MetricLabels = std::vector<std::pair<std::string, std::string>>;  // name,
 // Metrics in Prometheus' text format, version 0.0.4
 // (https://prometheus.io/docs/instrumenting/exposition_formats/). Not thread-safe.
 //
-//   PrometheusText metrics({{"run", "gs://bucket/run7"}});
+//   PrometheusText metrics(MetricLabels{{"run", "gs://bucket/run7"}});
 //   metrics.Family("thresher_units_committed", MetricType::kGauge, "Units that are committed.");
 //   metrics.Add(12);
 //   metrics.Family("thresher_worker_tokens_per_second", MetricType::kGauge, "...");

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "extract/run_store.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
 
@@ -126,9 +127,9 @@ TEST_F(RunStatusTest, AWorkerWhoseHeartbeatIsOldIsGone) {
   Beat(1, "b", "running", 7);
   const RunStatus status = Read();
   ASSERT_THAT(status.workers, SizeIs(2));
-  EXPECT_FALSE(status.workers[0].is_alive);
+  EXPECT_FALSE(status.workers[0].is_alive());
   EXPECT_EQ(status.workers[0].age_ms, kTtlMs + 1);
-  EXPECT_TRUE(status.workers[1].is_alive);
+  EXPECT_TRUE(status.workers[1].is_alive());
   EXPECT_EQ(status.tokens_per_second, 7);
   EXPECT_EQ(status.state, RunState::kRunning);
 }

@@ -1,0 +1,350 @@
+// `thresher dashboard` over runs of the real program: what goes wrong in a run is seen within 15 s,
+// and raises the alert that belongs to it.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/http_request.h"
+#include "base/temporary_folder_for_test.h"
+#include "chaos.h"
+#include "extract/run_store.h"
+#include "extraction.h"
+#include "files.h"
+#include "servers.h"
+#include "work/keys.h"
+
+namespace thresher {
+namespace {
+
+using Json = nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr int64_t kSeenWithinMs = 15'000;
+
+// The dashboard as a process of its own, at a port that it chose.
+class DashboardProcess {
+ public:
+  // `command`: thresher dashboard ...; its output goes to `log`.
+  DashboardProcess(Command command, std::string log) : log_(std::move(log)) {
+    command.log_file = log_;
+    command.ends_with_parent = true;
+    process_.emplace(command);
+    const bool is_up = WaitUntil([&] {
+      PassMilliseconds(20);
+      const std::string text = LogText();
+      constexpr std::string_view kAddress = "dashboard: ";
+      const size_t begin = text.find(kAddress);
+      const size_t end = text.find('\n', begin);
+      if (begin == std::string::npos || end == std::string::npos) return false;
+      url_ = text.substr(begin + kAddress.size(), end - begin - kAddress.size());
+      return true;
+    });
+    EXPECT_TRUE(is_up) << LogText();
+  }
+
+  const std::string& url() const { return url_; }  // "http://127.0.0.1:1234/"
+
+  std::string GetText(const std::string& target) const {
+    const Result<HttpResponse> answer =
+        SendHttpRequest({.url = url_ + target, .timeout_ms = 20'000, .max_body_bytes = 8 << 20});
+    return answer.ok() ? answer->body : "";
+  }
+
+  // The run now; an empty object if it cannot be had.
+  Json Run() const {
+    const Json run = Json::parse(GetText("api/run"), nullptr, false);
+    return run.is_object() ? run : Json::object();
+  }
+
+  // Asks until `condition` holds of the run; what it was then. Prints how long that took.
+  Json WaitFor(const std::string& what, const std::function<bool(const Json&)>& condition,
+               int64_t limit_ms = kSeenWithinMs) const {
+    const int64_t begin_ms = Clock::Real().MonotonicMs();
+    Json run;
+    const bool was_seen = WaitUntil(
+        [&] {
+          PassMilliseconds(50);
+          run = Run();
+          return run.contains("workers") && condition(run);
+        },
+        limit_ms);
+    EXPECT_TRUE(was_seen) << what << " was not seen; the run is " << run.dump(1).substr(0, 6000);
+    fmt::print("{}: seen after {} ms\n", what, Clock::Real().MonotonicMs() - begin_ms);
+    return run;
+  }
+
+  ProcessResult Stop() {
+    process_->Signal(SIGTERM);
+    return process_->Wait(10'000);
+  }
+
+ private:
+  std::string LogText() const { return std::filesystem::exists(log_) ? ReadFile(log_) : ""; }
+
+  std::string log_;
+  std::string url_;
+  std::optional<Process> process_;
+};
+
+bool HasAlert(const Json& run, const std::string& name) {
+  return std::any_of(run["alerts"].begin(), run["alerts"].end(),
+                     [&](const Json& alert) { return alert["name"] == name; });
+}
+
+// The states of all sessions of a worker.
+std::vector<std::string> StatesOf(const Json& run, int worker) {
+  std::vector<std::string> states;
+  for (const Json& session : run["workers"]) {
+    if (session["worker"] == worker) states.push_back(session["state"]);
+  }
+  return states;
+}
+
+bool HasState(const Json& run, int worker, const std::string& state) {
+  const std::vector<std::string> states = StatesOf(run, worker);
+  return std::find(states.begin(), states.end(), state) != states.end();
+}
+
+class WatchedRunTest : public testing::Test {
+ protected:
+  // A worker that computes much and stores little: the run lasts for as long as the test watches.
+  Command Worker(int id) const {
+    Command command = Extraction{
+        .model = GoldenModel("qwen2"),
+        .dataset = Dataset(),
+        .output = Output(),
+        .flags = {
+            "--worker-id", std::to_string(id), "--num-workers", "8", "--lease-ttl", "8s", "--hooks",
+            "resid_post", "--layers", "2", "--tokens", "every:32", "--shard-bytes", "20KB",
+            "--quiet"}}.ToCommand();
+    command.ends_with_parent = true;
+    return command;
+  }
+
+  void StartWorkers(int count) {
+    for (int id = 0; id < count; ++id) workers_.emplace(id, Process(Worker(id)));
+  }
+
+  // A run with some units made and all others open, and nobody at work.
+  void BeginRun() {
+    WriteSamples(Dataset(), {.count = 100'000, .shortest = 100, .longest = 250, .seed = 4});
+    Process first(Worker(0));
+    ASSERT_TRUE(WaitUntil([&] { return !FilesBelow(Output() + "/commits").empty(); }));
+    first.Signal(SIGTERM);
+    EXPECT_EQ(first.Wait().exit_status, 75);
+  }
+
+  // Lets a unit look as if three workers had failed at it.
+  void Poison(int64_t unit) {
+    const Result<std::unique_ptr<Store>> store = OpenStore(Output());
+    ASSERT_TRUE(store.ok());
+    for (int64_t epoch = 1; epoch <= 3; ++epoch) {
+      const Lease lease{.unit = unit, .epoch = epoch, .worker_id = 9, .session = "poisoned"};
+      const LeaseEndRecord end{"poisoned", "the engine: made up for this test"};
+      ASSERT_TRUE((*store)->Put(LeaseKey(unit, epoch), AsBytes(lease.ToText())).ok());
+      ASSERT_TRUE(
+          (*store)->Put(LeaseEndKey(unit, epoch, LeaseEnd::kFailed), AsBytes(end.ToText())).ok());
+    }
+  }
+
+  DashboardProcess Watch() const {
+    return DashboardProcess(Thresher({"dashboard", Output(), "--listen", "127.0.0.1:0",
+                                      "--interval", "500ms", "--stuck-after", "30s"}),
+                            folder_.path() + "/dashboard.log");
+  }
+
+  std::string Dataset() const { return folder_.path() + "/samples.jsonl"; }
+  std::string Output() const { return folder_.path() + "/run"; }
+
+  TemporaryFolder folder_;
+  std::map<int, Process> workers_;
+};
+
+TEST_F(WatchedRunTest, KillsAStuckWorkerAndAPoisonUnitAreSeenWithin15Seconds) {
+  BeginRun();
+  // The next one in the stream of worker 0.
+  const int64_t poisoned = static_cast<int64_t>(FilesBelow(Output() + "/commits").size()) + 3;
+  Poison(poisoned);
+  const DashboardProcess dashboard = Watch();
+  dashboard.WaitFor("nobody at work",
+                    [](const Json& run) { return HasAlert(run, "ThresherNoWorkers"); });
+  StartWorkers(8);
+  dashboard.WaitFor(
+      "eight workers",
+      [](const Json& run) {
+        return run["worker_states"]["running"] == 8 && !HasAlert(run, "ThresherNoWorkers");
+      },
+      60'000);
+  Json run = dashboard.WaitFor(
+      "the poison unit", [](const Json& now) { return HasAlert(now, "ThresherUnitsQuarantined"); });
+  EXPECT_EQ(run["quarantined"][0]["unit"], poisoned);
+  EXPECT_THAT(run["quarantined"][0]["errors"][0].get<std::string>(), HasSubstr("made up"));
+  EXPECT_EQ(run["map"]["states"].get<std::string>()[static_cast<size_t>(poisoned)], '4');
+
+  workers_.at(4).Signal(SIGSTOP);
+  run = dashboard.WaitFor("the stuck worker", [](const Json& now) {
+    return HasState(now, 4, "silent") && HasAlert(now, "ThresherWorkerStuck");
+  });
+  workers_.at(4).Signal(SIGCONT);
+  dashboard.WaitFor("that it is back", [](const Json& now) {
+    return HasState(now, 4, "running") && !HasAlert(now, "ThresherWorkerStuck");
+  });
+
+  workers_.at(3).Signal(SIGKILL);
+  dashboard.WaitFor("the killed worker", [](const Json& now) {
+    return HasState(now, 3, "lost") && HasAlert(now, "ThresherWorkerLost");
+  });
+  workers_.at(3).Wait();
+  workers_.erase(3);
+  workers_.emplace(3, Process(Worker(3)));
+  run = dashboard.WaitFor("its next session", [](const Json& now) {
+    return HasState(now, 3, "running") && HasState(now, 3, "replaced") &&
+           !HasAlert(now, "ThresherWorkerLost");
+  });
+  for (const Json& session : run["workers"]) {
+    if (session["worker"] == 3 && session["state"] == "running") {
+      EXPECT_EQ(session["restarts"], 1);
+    }
+  }
+  std::string events;
+  for (const Json& event : run["events"]) events += event["text"].get<std::string>() + "\n";
+  for (const char* text : {"worker 4, ", ": silent", ": is back", "worker 3, ", ": lost",
+                           "ThresherWorkerStuck: ", "ThresherWorkerStuck is over"}) {
+    EXPECT_THAT(events, HasSubstr(text));
+  }
+  const std::string metrics = dashboard.GetText("metrics");
+  EXPECT_THAT(metrics, HasSubstr("\nthresher_units_quarantined{"));
+  EXPECT_THAT(metrics, HasSubstr("name=\"ThresherUnitsQuarantined\"} 1\n"));
+}
+
+// The same page in a real browser, while a worker is killed.
+TEST_F(WatchedRunTest, ThePageWorksInARealBrowser) {
+  const std::string driver = SourcePath(".cache/browser/node_modules/playwright-core");
+  if (!std::filesystem::exists(driver)) GTEST_SKIP() << "run scripts/fetch_browser_driver.sh";
+  const auto is_installed = [](const std::string& program) {
+    Command find;
+    find.arguments = {"/bin/sh", "-c", "command -v " + program};
+    return RunProcess(find).exit_status == 0;
+  };
+  for (const char* program : {"chromium", "node"}) {
+    if (!is_installed(program)) GTEST_SKIP() << program << " is not installed";
+  }
+  BeginRun();
+  DashboardProcess dashboard = Watch();
+  StartWorkers(3);
+  dashboard.WaitFor(
+      "three workers", [](const Json& run) { return run["worker_states"]["running"] == 3; },
+      60'000);
+  const char* screenshots = std::getenv("THRESHER_SCREENSHOTS");
+  Command browse;
+  browse.arguments = {"/usr/bin/env",
+                      "node",
+                      SourcePath("tests/browser/dashboard_page.mjs"),
+                      driver,
+                      dashboard.url(),
+                      std::to_string(workers_.at(1).id()),
+                      screenshots == nullptr ? folder_.path() : screenshots};
+  const ProcessResult result = RunProcess(browse, 180'000);
+  EXPECT_EQ(result.exit_status, 0) << result.Describe();
+  fmt::print("{}", result.out);
+  EXPECT_EQ(dashboard.Stop().exit_status, 0);
+}
+
+TEST_F(WatchedRunTest, OtherMachinesNeedTheToken) {
+  const DashboardProcess dashboard(
+      Thresher({"dashboard", folder_.path(), "--listen", "127.0.0.1:0", "--token", "sesame"}),
+      folder_.path() + "/dashboard.log");
+  const size_t query = dashboard.url().find("/?token=sesame");
+  ASSERT_NE(query, std::string::npos) << dashboard.url();
+  const std::string address = dashboard.url().substr(0, query);
+  EXPECT_EQ(SendHttpRequest({.url = address + "/api/runs"})->status, 401);
+  EXPECT_EQ(SendHttpRequest({.url = address + "/api/runs?token=sesame"})->status, 200);
+  const DashboardProcess open(Thresher({"dashboard", folder_.path(), "--listen", "0.0.0.0:0"}),
+                              folder_.path() + "/open.log");
+  EXPECT_THAT(open.url(), HasSubstr("/?token="));
+  const ProcessResult wrong = RunProcess(Thresher({"dashboard", folder_.path(), "--listen", "x"}));
+  EXPECT_EQ(wrong.exit_status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("ADDRESS:PORT"));
+}
+
+// --- a store that goes away ---
+
+class OutageTest : public testing::Test {
+ protected:
+  // The first server that there is; nothing if there is none.
+  static std::optional<ServerKind> FindServer() {
+    for (const ServerKind kind : {ServerKind::kMinio, ServerKind::kMoto, ServerKind::kFakeGcs}) {
+      if (WhyServerIsMissing(kind).empty()) return kind;
+    }
+    return std::nullopt;
+  }
+
+  static Command OnServer(const Server& server, Command command) {
+    for (const std::string& flag : server.Flags()) command.arguments.push_back(flag);
+    for (const auto& [name, value] : server.Environment()) command.environment[name] = value;
+    return command;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(OutageTest, AStoreThatDoesNotAnswerIsSeenWithin15Seconds) {
+  const std::optional<ServerKind> kind = FindServer();
+  if (!kind) GTEST_SKIP() << WhyServerIsMissing(ServerKind::kMinio);
+  Server server(*kind);
+  ASSERT_TRUE(server.Start().ok());
+  const std::string samples = folder_.path() + "/samples.jsonl";
+  WriteSamples(samples, {.count = 6, .shortest = 20, .longest = 40, .seed = 2});
+  const std::string run_url = server.Url("run");
+  ASSERT_EQ(RunProcess(OnServer(server, Extraction{.model = GoldenModel("qwen2"),
+                                                   .dataset = samples,
+                                                   .output = run_url}
+                                            .ToCommand()))
+                .exit_status,
+            0);
+  const DashboardProcess dashboard(
+      OnServer(server,
+               Thresher({"dashboard", run_url, "--listen", "127.0.0.1:0", "--interval", "500ms"})),
+      folder_.path() + "/dashboard.log");
+  dashboard.WaitFor("the complete run", [](const Json& run) { return run["state"] == "complete"; });
+  server.Signal(SIGSTOP);
+  const Json run = dashboard.WaitFor(
+      "the outage", [](const Json& now) { return HasAlert(now, "ThresherStoreUnreachable"); });
+  EXPECT_EQ(run["state"], "complete");  // what was seen last is still shown
+  EXPECT_THAT(dashboard.GetText("metrics"), HasSubstr("thresher_store_reachable{run=\"" +
+                                                      run["url"].get<std::string>() + "\"} 0\n"));
+  // People who ask for the state are told what they wait for.
+  Command status = OnServer(server, Thresher({"status", run_url}));
+  status.log_file = folder_.path() + "/status.log";
+  Process waiting(status);
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        PassMilliseconds(50);
+        return std::filesystem::exists(status.log_file) &&
+               ReadFile(status.log_file).find("has not answered") != std::string::npos;
+      },
+      6'000));
+  server.Signal(SIGCONT);
+  dashboard.WaitFor("that it is back",
+                    [](const Json& now) { return !HasAlert(now, "ThresherStoreUnreachable"); });
+  EXPECT_EQ(waiting.Wait().exit_status, 0) << ReadFile(status.log_file);
+}
+
+}  // namespace
+}  // namespace thresher
