@@ -29,6 +29,7 @@ void AddConvertCommand(CLI::App& app, int& exit_status);
 void AddStreamsCommand(CLI::App& app, int& exit_status);
 void AddPromptsCommand(CLI::App& app, int& exit_status);
 void AddBenchCommand(CLI::App& app, int& exit_status);
+void AddLaunchCommand(CLI::App& app, int& exit_status);
 void AddConfigCommand(CLI::App& app, int& exit_status);
 
 // Prints "thresher: MESSAGE" on the standard error stream; the exit status for the code.
