@@ -150,7 +150,7 @@ void AddCountOf(CLI::App& command, const char* name, int64_t& target, const char
 
 void AddListOf(CLI::App& command, const char* name, std::vector<std::string>& target,
                const char* help) {
-  command.add_option(name, target, help)->group("Engine")->expected(1)->take_all();
+  command.add_option(name, target, help)->group("Engine")->allow_extra_args(false);
 }
 
 struct LocalFlags {

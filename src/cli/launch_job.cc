@@ -86,7 +86,7 @@ void AddLaunchFlags(CLI::App& command, LaunchSettings& settings, FilesSeenByWork
 
 Result<LaunchJob> MakeLaunchJob(ExtractFlags& flags, const LaunchSettings& settings,
                                 FilesSeenByWorkers files, const std::vector<std::string>& mounts) {
-  ASSIGN_OR_RETURN(const ExtractOptions options, flags.Options());
+  ASSIGN_OR_RETURN(const ExtractOptions options, flags.Options({}));
   const bool is_here = files == FilesSeenByWorkers::kAsHere && !settings.skip_path_check;
   RETURN_IF_ERROR(CheckOutput(options.settings.output, files, mounts));
   RETURN_IF_ERROR(CheckModel(options.settings, is_here));

@@ -29,8 +29,8 @@ std::vector<std::vector<int>> DealProcessors(std::vector<Processor> processors, 
 
 // Devices for the workers of one machine.
 struct Devices {
-  std::string variable;              // "CUDA_VISIBLE_DEVICES"
-  std::vector<std::string> numbers;  // "0", "1", ...
+  std::string variable = {};              // "CUDA_VISIBLE_DEVICES"
+  std::vector<std::string> numbers = {};  // "0", "1", ...
 };
 
 // Reads "CUDA_VISIBLE_DEVICES=0,1,2,3". kInvalidArgument, naming --devices.

@@ -12,19 +12,19 @@ namespace thresher {
 
 // Workers of one run, for whichever engine starts them.
 struct LaunchJob {
-  std::string name;  // of what is submitted; see CheckJobName
+  std::string name = {};  // of what is submitted; see CheckJobName
   int64_t workers = 1;
   // Of `thresher extract`, each one word, "--model=M"; with everything that the run needs, and
   // without --worker-id, which the engine gives.
-  std::vector<std::string> flags;
+  std::vector<std::string> flags = {};
   int64_t stop_grace_ms = 25'000;  // --stop-grace: how long a worker takes to hand its unit over
 };
 
 // What an engine's own client is given: `client` is run with `text` on its standard input. This is
 // also what --dry-run prints.
 struct Submission {
-  std::string text;
-  std::vector<std::string> client;
+  std::string text = {};
+  std::vector<std::string> client = {};
 };
 
 // A name that every engine takes: 1 to 40 small letters, digits and dashes, a letter first, no dash

@@ -10,22 +10,22 @@
 namespace thresher {
 
 struct KubernetesOptions {
-  std::string image;
-  std::string name_space;       // empty: the context's own
-  std::string service_account;  // whose workload identity may use the bucket
-  std::string spot;             // "", "gke", "eks" or "aks": run on its pre-emptible nodes
-  std::string cpus;             // "16" or "500m"
-  std::string memory;           // "64Gi"
+  std::string image = {};
+  std::string name_space = {};       // empty: the context's own
+  std::string service_account = {};  // whose workload identity may use the bucket
+  std::string spot = {};             // "", "gke", "eks" or "aks": run on its pre-emptible nodes
+  std::string cpus = {};             // "16" or "500m"
+  std::string memory = {};           // "64Gi"
   int64_t gpus = 0;
   int64_t max_restarts = 5;  // of a worker after failures; pre-emptions do not count
   // Names of Secrets whose keys become environment variables.
-  std::vector<std::string> secrets;
+  std::vector<std::string> secrets = {};
   // "CLAIM=/path": a PersistentVolumeClaim and where the workers see it.
-  std::vector<std::string> volumes;
+  std::vector<std::string> volumes = {};
   // TPU slices of GKE, all or none: "tpu-v5-lite-podslice", "2x4", and how many chips a machine
   // has.
-  std::string tpu_accelerator;
-  std::string tpu_topology;
+  std::string tpu_accelerator = {};
+  std::string tpu_topology = {};
   int64_t tpu_chips = 0;
 };
 

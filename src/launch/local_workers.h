@@ -13,13 +13,13 @@ namespace thresher {
 
 // One process of this machine.
 struct LocalWorker {
-  std::vector<std::string> command;                // [0]: path of the program
-  std::vector<int> processors;                     // it is bound to these; empty: to none
-  std::map<std::string, std::string> environment;  // beside this process's own
+  std::vector<std::string> command = {};                // [0]: path of the program
+  std::vector<int> processors = {};                     // it is bound to these; empty: to none
+  std::map<std::string, std::string> environment = {};  // beside this process's own
 };
 
 struct LocalOptions {
-  Restarts::Options restarts;
+  Restarts::Options restarts = {};
   // Standard output goes through as it is, a line at a time, for programs that read it.
   bool plain_output = false;
 };

@@ -17,13 +17,15 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kWorkerVariable = "THRESHER_WORKER_ID";
 
+// In front of it stand the assignments of `name`, `workers`, `secrets` and `task`. sky reads
+// nothing: the script itself may be what stands on standard input.
 constexpr const char* kSubmitScript = R"(
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 printf '%s' "$task" >"$folder/task.yaml"
 for ((i = 0; i < workers; ++i)); do
   sky jobs launch --yes --detach-run --name "$name-$i" --env "THRESHER_WORKER_ID=$i" \
-    "${secrets[@]}" "$folder/task.yaml"
+    "${secrets[@]}" "$folder/task.yaml" </dev/null
 done
 )";
 

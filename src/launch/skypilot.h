@@ -10,15 +10,15 @@
 namespace thresher {
 
 struct SkypilotOptions {
-  std::string image;         // with thresher in it
-  std::string infra;         // "gcp/us-central1"; empty: wherever it is cheapest
-  std::string accelerators;  // "H100:1", "tpu-v5litepod-4"; empty: none
-  std::string cpus;          // "16+"
-  std::string memory;        // "64+", in GB
+  std::string image = {};         // with thresher in it
+  std::string infra = {};         // "gcp/us-central1"; empty: wherever it is cheapest
+  std::string accelerators = {};  // "H100:1", "tpu-v5litepod-4"; empty: none
+  std::string cpus = {};          // "16+"
+  std::string memory = {};        // "64+", in GB
   bool spot = false;
   int64_t max_restarts = 5;  // after failures; pre-emptions do not count
   // Names of environment variables of the submitting machine that SkyPilot passes on as secrets.
-  std::vector<std::string> secrets;
+  std::vector<std::string> secrets = {};
 };
 
 // One managed job for each worker, and `bash -s`, which runs the script that submits them with sky.

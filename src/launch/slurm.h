@@ -10,17 +10,17 @@
 namespace thresher {
 
 struct SlurmOptions {
-  std::string program;  // where the nodes find it
+  std::string program = {};  // where the nodes find it
   // Each "" or 0 is left to the cluster's own default.
-  std::string partition;
-  std::string account;
-  std::string time;     // limit of one start, "4:00:00"; a task that reaches it is queued again
-  std::string memory;   // "32G"
-  int64_t cpus = 0;     // of each worker
-  int64_t gpus = 0;     // of each worker
-  int64_t at_once = 0;  // workers that run at the same time; 0: as many as find room
-  int64_t max_restarts = 5;                 // after failures; pre-emptions do not count
-  std::vector<std::string> sbatch_options;  // further ones, "--constraint=avx512"
+  std::string partition = {};
+  std::string account = {};
+  std::string time = {};    // limit of one start, "4:00:00"; a task that reaches it is queued again
+  std::string memory = {};  // "32G"
+  int64_t cpus = 0;         // of each worker
+  int64_t gpus = 0;         // of each worker
+  int64_t at_once = 0;      // workers that run at the same time; 0: as many as find room
+  int64_t max_restarts = 5;                      // after failures; pre-emptions do not count
+  std::vector<std::string> sbatch_options = {};  // further ones, "--constraint=avx512"
 };
 
 // An array job with one task for each worker, and `sbatch`, which reads it. The script starts the

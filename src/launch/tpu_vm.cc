@@ -58,11 +58,12 @@ if [[ $status != 2 && $keep_machines == false ]]; then
 fi
 )";
 
-// `base` and what stands in front are given.
+// In front of it stand the assignments of `name`, `workers`, `place`, `machine` and
+// `startup_script`. gcloud reads nothing: the script itself may be what stands on standard input.
 constexpr const char* kSubmitScript = R"(
 state_of() {
   gcloud compute tpus queued-resources describe "$1" "${place[@]}" \
-    --format='value(state.state)' 2>/dev/null || echo MISSING
+    --format='value(state.state)' </dev/null 2>/dev/null || echo MISSING
 }
 
 folder=$(mktemp -d)
@@ -75,7 +76,7 @@ for ((i = 0; i < workers; ++i)); do
     MISSING) ;;
     SUSPENDED | FAILED)
       echo "$node: $state; it is asked for again"
-      gcloud --quiet compute tpus queued-resources delete "$node" "${place[@]}" --force
+      gcloud --quiet compute tpus queued-resources delete "$node" "${place[@]}" --force </dev/null
       ;;
     *)
       echo "$node: $state"
@@ -84,7 +85,7 @@ for ((i = 0; i < workers; ++i)); do
   esac
   gcloud compute tpus queued-resources create "$node" --node-id="$node" "${place[@]}" \
     "${machine[@]}" --metadata="thresher-node=$node,thresher-first-worker=$i" \
-    --metadata-from-file="startup-script=$folder/startup.sh"
+    --metadata-from-file="startup-script=$folder/startup.sh" </dev/null
 done
 )";
 

@@ -8,12 +8,12 @@
 namespace thresher {
 
 struct TpuVmOptions {
-  std::string image;            // with thresher in it; Docker is part of the TPU VMs' system
-  std::string accelerator;      // "v5litepod-4"
-  std::string runtime_version;  // "v2-alpha-tpuv5-lite"
-  std::string zone;
-  std::string project;          // empty: gcloud's own
-  std::string service_account;  // empty: the project's default
+  std::string image = {};            // with thresher in it; Docker is part of the TPU VMs' system
+  std::string accelerator = {};      // "v5litepod-4"
+  std::string runtime_version = {};  // "v2-alpha-tpuv5-lite"
+  std::string zone = {};
+  std::string project = {};          // empty: gcloud's own
+  std::string service_account = {};  // empty: the project's default
   bool spot = false;
   bool keep_machines = false;  // when the run is complete; otherwise each asks for its own deletion
 };
