@@ -68,7 +68,7 @@ check_format() {
   return 1
 }
 
-check_shell() { shellcheck -x demo.sh test.sh .ci/run scripts/*.sh; }
+check_shell() { shellcheck -x demo.sh test.sh .ci/run scripts/*.sh deploy/*.sh; }
 
 check_python() {
   (cd python && ../.cache/venv/bin/python -m unittest discover -v -s tests) >"$results/python.log" 2>&1 ||
@@ -119,14 +119,14 @@ build_and_test() {
   check "$preset: tests" run_ctest "$preset" "$@" || return 0
 }
 
-# Until what builds the store servers has ended; shows what it had to say.
+# Until what builds the store servers and installs the validators has ended; shows what it had to say.
 wait_for_servers() {
   [[ -n $fetching_servers ]] || return 0
   local status=0
   wait "$fetching_servers" || status=$?
   fetching_servers=
   cat "$results/servers.log"
-  check 'store servers' test "$status" = 0 || true
+  check 'store servers and validators' test "$status" = 0 || true
 }
 
 run_ctest() {
@@ -184,12 +184,14 @@ else
   skip 'published tokenizers' 'npm is not installed'
 fi
 
-# Building the servers takes minutes: it goes on beside the build of the program.
+# Building the servers and installing the validators takes minutes: it goes on beside the build of the
+# program.
 fetching_servers=
 if $quick; then
   skip 'building the store servers' '--quick; their tests use those that are there'
+  skip 'installing validators of manifests' '--quick; their tests use those that are there'
 else
-  scripts/fetch_servers.sh >"$results/servers.log" 2>&1 &
+  { scripts/fetch_validators.sh && scripts/fetch_servers.sh; } >"$results/servers.log" 2>&1 &
   fetching_servers=$!
 fi
 
