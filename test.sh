@@ -173,6 +173,13 @@ check_tidy() {
     { grep -v 'warnings generated' "$results/tidy.log" && return 1; }
 }
 
+fetch_servers_and_validators() {
+  local status=0
+  scripts/fetch_validators.sh || status=1
+  scripts/fetch_servers.sh || status=1
+  return "$status"
+}
+
 step 'What the build needs'
 if $ci; then scripts/install_dependencies.sh --ci; else scripts/install_dependencies.sh; fi
 
@@ -191,7 +198,7 @@ if $quick; then
   skip 'building the store servers' '--quick; their tests use those that are there'
   skip 'installing validators of manifests' '--quick; their tests use those that are there'
 else
-  { scripts/fetch_validators.sh && scripts/fetch_servers.sh; } >"$results/servers.log" 2>&1 &
+  fetch_servers_and_validators >"$results/servers.log" 2>&1 &
   fetching_servers=$!
 fi
 

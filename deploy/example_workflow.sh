@@ -37,6 +37,7 @@ while [[ -n $(jobs -rp) ]]; do
   wait -n || true
   progress
 done
+progress
 for ((i = 0; i < workers; ++i)); do
   status=0
   wait "${pids[$i]}" || status=$?

@@ -9,9 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/temporary_folder_for_test.h"
@@ -88,10 +90,15 @@ class LaunchSubmitTest : public ::testing::Test {
     return command;
   }
 
+  // What is in `flags` takes the place of what stands here.
   ProcessResult Launch(const std::string& engine, const std::vector<std::string>& flags) const {
-    std::vector<std::string> arguments = {"launch",    engine,         "--model",
-                                          "/models/M", "--dataset",    "gs://bucket/d",
-                                          "--output",  "gs://bucket/r"};
+    std::vector<std::string> arguments = {"launch", engine};
+    const std::vector<std::pair<std::string, std::string>> usual = {
+        {"--model", "/models/M"}, {"--dataset", "gs://bucket/d"}, {"--output", "gs://bucket/r"}};
+    for (const auto& [flag, value] : usual) {
+      if (std::find(flags.begin(), flags.end(), flag) != flags.end()) continue;
+      arguments.insert(arguments.end(), {flag, value});
+    }
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     return RunProcess(WithStandIns(Thresher(arguments)));
   }
@@ -104,13 +111,12 @@ class LaunchSubmitTest : public ::testing::Test {
     return RunProcess(WithStandIns(command));
   }
 
-  // The flags of a worker whose --prompt-end holds `hostile`.
+  // The flags of a worker whose --dataset holds `hostile`.
   static std::vector<std::string> WorkerFlags(const std::string& hostile) {
-    return {"--model=/models/M", "--dataset=gs://bucket/d", "--prompt-end=prefix:" + hostile,
-            "--output=gs://bucket/r"};
+    return {"--model=/models/M", "--dataset=gs://bucket/" + hostile, "--output=gs://bucket/r"};
   }
   static std::vector<std::string> HostileFlags(const std::string& hostile) {
-    return {"--workers", "2", "--prompt-end", "prefix:" + hostile};
+    return {"--workers", "2", "--dataset", "gs://bucket/" + hostile};
   }
 
   static void ExpectCleanShell(const std::string& script) {
@@ -118,8 +124,11 @@ class LaunchSubmitTest : public ::testing::Test {
       GTEST_SKIP() << "shellcheck is missing: scripts/install_dependencies.sh --ci installs it";
     }
     TemporaryFolder folder;
+    // That nothing expands in single quotes (SC2016), and that a single quote is written outside of
+    // them (SC1003), is on purpose.
     const ProcessResult result =
-        RunProcess({.arguments = {"/usr/bin/shellcheck", folder.Write("script.sh", script)}});
+        RunProcess({.arguments = {"/usr/bin/shellcheck", "--exclude=SC2016,SC1003",
+                                  folder.Write("script.sh", script)}});
     EXPECT_EQ(result.exit_status, 0) << result.Describe() << script;
   }
 
@@ -287,10 +296,9 @@ class LaunchKubernetesTest : public LaunchSubmitTest {
                Joined({"--image", "registry.example/thresher:1"}, Joined(flags, {"--dry-run"})));
     EXPECT_EQ(result.exit_status, 0) << result.Describe();
     const std::string path = folder_.Write("manifest.yaml", result.out);
-    const ProcessResult checked =
-        RunProcess({.arguments = {"/bin/sh", "-c", "exec \"$0\" \"$1\" kubernetes <\"$2\"",
-                                  ValidatorPython("manifests"),
-                                  SourcePath("tests/check_manifest.py"), path}});
+    const ProcessResult checked = RunProcess(
+        {.arguments = {"/bin/sh", "-c", "exec \"$0\" \"$1\" kubernetes <\"$2\"",
+                       ValidatorPython("manifests"), SourcePath("tests/check_manifest.py"), path}});
     EXPECT_EQ(checked.exit_status, 0) << checked.Describe() << result.out;
     return checked.exit_status == 0 ? Json::parse(checked.out) : Json();
   }
@@ -348,7 +356,8 @@ TEST_F(LaunchKubernetesTest, AppliesAJobThatTheApiTakes) {
 // Statuses of the worker (docs/operating.md) -> what the policy does with the pod.
 TEST_F(LaunchKubernetesTest, ExitStatusesDecideWhatBecomesOfThePod) {
   std::map<int, std::string> actions;
-  for (const Json& rule : Checked({"--workers", "2"})["spec"]["podFailurePolicy"]["rules"]) {
+  const Json job = Checked({"--workers", "2"});
+  for (const Json& rule : job["spec"]["podFailurePolicy"]["rules"]) {
     if (!rule.contains("onExitCodes")) continue;
     for (const Json& code : rule["onExitCodes"]["values"]) actions[code] = rule["action"];
   }
@@ -407,6 +416,17 @@ TEST_F(LaunchKubernetesTest, EveryProvidersSpotNodes) {
   }
   EXPECT_THAT(Launch("kubernetes", {"--workers", "1", "--image", "i", "--spot", "moon"}).err,
               HasSubstr("--spot: expected gke, eks or aks"));
+}
+
+// --- the container file
+// -----------------------------------------------------------------------------
+
+TEST(ContainerfileTest, HadolintFindsNothing) {
+  if (!HasValidator("manifests")) GTEST_SKIP() << WhyNoValidator("manifests");
+  const ProcessResult result =
+      RunProcess({.arguments = {SourcePath(".cache/validators/manifests/bin/hadolint"),
+                                SourcePath("deploy/Containerfile")}});
+  EXPECT_EQ(result.exit_status, 0) << result.Describe();
 }
 
 // --- every engine on other machines
@@ -512,7 +532,7 @@ TEST_F(LaunchTpuVmTest, AsksForWhatIsMissingOnly) {
   EXPECT_THAT(done, ElementsAre("describe first-0", "describe first-1", "delete first-1",
                                 "create first-1", "describe first-2", "create first-2"));
   std::vector<std::string> created = Recorded("gcloud", 5);
-  ASSERT_EQ(created.size(), 11u);
+  ASSERT_EQ(created.size(), 12u);
   EXPECT_THAT(created.back(), HasSubstr("--metadata-from-file=startup-script="));
   created.pop_back();
   EXPECT_THAT(created,
