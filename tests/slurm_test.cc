@@ -171,5 +171,17 @@ TEST_F(SlurmTest, ACancelledTaskDoesNotComeBack) {
   }
 }
 
+// docs/guides/slurm.md, with what it submits.
+TEST_F(SlurmTest, TheGuideWorks) {
+  Command command;
+  command.arguments = {
+      "/usr/bin/env", "python3",      SourcePath("tests/run_guide.py"),  "--have", "slurm",
+      "--program",    ThresherPath(), SourcePath("docs/guides/slurm.md")};
+  command.environment = cluster_->Environment();
+  const ProcessResult result = RunProcess(command);
+  EXPECT_EQ(result.exit_status, 0) << result.Describe();
+  EXPECT_THAT(result.out, HasSubstr("0 need what is not here"));
+}
+
 }  // namespace
 }  // namespace thresher
