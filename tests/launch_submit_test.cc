@@ -446,6 +446,18 @@ TEST_F(LaunchSubmitTest, ARunThatWorkersDoNotShareIsRefused) {
   EXPECT_EQ(mounted.exit_status, 0) << mounted.Describe();
 }
 
+TEST_F(LaunchSubmitTest, FilesOfThisMachineAreRefused) {
+  const std::string prompt = folder_.Write("prompt.jinja", "{{ examples }}");
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--model", "models/M"}, {"--dataset", "d.jsonl"}, {"--prompt", prompt}};
+  for (const auto& [flag, value] : cases) {
+    const ProcessResult result =
+        Launch("kubernetes", {"--workers", "2", "--image", "i", "--dry-run", flag, value});
+    EXPECT_EQ(result.exit_status, 2) << result.Describe();
+    EXPECT_THAT(result.err, HasSubstr(flag + ": workers on other machines do not see"));
+  }
+}
+
 TEST_F(LaunchSubmitTest, NoSecretIsWritten) {
   const std::vector<std::pair<std::string, std::string>> secrets = {
       {"--store-endpoint", "https://user:hunter2@host"},

@@ -184,7 +184,9 @@ Result<std::vector<LocalWorker>> MakeLocalWorkers(const LaunchJob& job, const Lo
   for (size_t index = 0; index < static_cast<size_t>(job.workers); ++index) {
     LocalWorker worker{
         .command = {program, "extract"}, .processors = processors[index], .environment = {}};
-    worker.command.insert(worker.command.end(), job.flags.begin(), job.flags.end());
+    for (const std::string& flag : job.flags) {
+      worker.command.push_back(FlagOfWorker(flag, static_cast<int64_t>(index)));
+    }
     worker.command.push_back(fmt::format("--worker-id={}", index));
     if (!devices.empty()) worker.environment[variable] = devices[index];
     workers.push_back(std::move(worker));

@@ -38,6 +38,12 @@ Status CheckDataset(const std::string& dataset) {
   return InvalidArgument("--dataset: there is no file or folder '" + dataset + "'");
 }
 
+bool IsMounted(const std::string& path, const std::vector<std::string>& mounts) {
+  return std::any_of(mounts.begin(), mounts.end(), [&](const auto& mount) {
+    return path == mount || path.starts_with(mount + "/");
+  });
+}
+
 Status CheckOutput(const std::string& output, FilesSeenByWorkers files,
                    const std::vector<std::string>& mounts) {
   if (output == "memory:") {
@@ -48,13 +54,29 @@ Status CheckOutput(const std::string& output, FilesSeenByWorkers files,
   const bool is_file = !IsAddress(output) || output.starts_with("file://");
   if (files == FilesSeenByWorkers::kAsHere || !is_file) return OkStatus();
   const std::string path = output.starts_with("file://") ? output.substr(7) : output;
-  const bool is_mounted = std::any_of(mounts.begin(), mounts.end(), [&](const auto& mount) {
-    return path == mount || path.starts_with(mount + "/");
-  });
-  if (is_mounted) return OkStatus();
+  if (IsMounted(path, mounts)) return OkStatus();
   return InvalidArgument("--output: workers on other machines do not share '" + output +
                          "'; give the address of a folder in a bucket, such as "
                          "gs://bucket/runs/first");
+}
+
+// Paths that an image or a volume has are absolute; others are this machine's.
+Status CheckSeenElsewhere(const SettingInfo& setting, const std::vector<std::string>& mounts) {
+  if (IsAddress(setting.value) || setting.value.empty()) return OkStatus();
+  if (setting.key == "model" || setting.key == "dataset") {
+    if (setting.value.starts_with('/')) return OkStatus();
+    return InvalidArgument(fmt::format(
+        "--{}: workers on other machines do not see '{}'; give an address, or an absolute path of "
+        "the image or of a volume",
+        setting.key, setting.value));
+  }
+  std::error_code ignored;
+  const bool is_file = setting.key == "prompt" && std::filesystem::exists(setting.value, ignored);
+  if (!is_file || IsMounted(setting.value, mounts)) return OkStatus();
+  return InvalidArgument("--prompt: workers on other machines do not see the file '" +
+                         setting.value +
+                         "'; use one on a volume that is mounted at the same path "
+                         "here, or a prompt that has a name");
 }
 
 Status CheckNotGiven(const SettingInfo& setting, const char* why) {
@@ -98,6 +120,9 @@ Result<LaunchJob> MakeLaunchJob(ExtractFlags& flags, const LaunchSettings& setti
                 .stop_grace_ms = options.stop_grace_ms};
   RETURN_IF_ERROR(CheckJobName(job.name));
   for (const SettingInfo& setting : in_force) {
+    if (files == FilesSeenByWorkers::kElsewhere) {
+      RETURN_IF_ERROR(CheckSeenElsewhere(setting, mounts));
+    }
     if (setting.key == "worker-id") {
       RETURN_IF_ERROR(CheckNotGiven(setting, "the engine numbers the workers; leave it away"));
     } else if (setting.key == "num-workers") {

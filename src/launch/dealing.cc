@@ -4,7 +4,10 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
+#include <filesystem>
 #include <fstream>
+#include <system_error>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -123,6 +126,25 @@ Result<std::vector<std::string>> DealDevices(const Devices& devices, int64_t wor
     }
   }
   return shares;
+}
+
+std::string FlagOfWorker(const std::string& flag, int64_t index) {
+  if (flag.starts_with("--metrics-port=")) {
+    const size_t digits = flag.find_last_not_of("0123456789") + 1;
+    int64_t port = 0;
+    const char* const end = flag.data() + flag.size();
+    const auto [last, error] = std::from_chars(flag.data() + digits, end, port);
+    // Port 0 is whichever is free.
+    if (error != std::errc() || last != end || port == 0) return flag;
+    return flag.substr(0, digits) + std::to_string(port + index);
+  }
+  if (flag.starts_with("--trace=")) {
+    std::filesystem::path path = flag.substr(flag.find('=') + 1);
+    path.replace_filename(
+        fmt::format("{}-{}{}", path.stem().string(), index, path.extension().string()));
+    return "--trace=" + path.string();
+  }
+  return flag;
 }
 
 }  // namespace thresher

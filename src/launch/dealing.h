@@ -40,6 +40,11 @@ Result<Devices> ParseDevices(std::string_view text);
 // there are fewer devices than workers.
 Result<std::vector<std::string>> DealDevices(const Devices& devices, int64_t workers);
 
+// `flag`, "--name=value", as worker `index` of one machine has it: what only one process can have
+// is told apart. The port of --metrics-port goes up by `index`, a file of --trace has "-INDEX" in
+// front of its extension; every other flag stays as it is. Pure.
+std::string FlagOfWorker(const std::string& flag, int64_t index);
+
 }  // namespace thresher
 
 #endif  // THRESHER_LAUNCH_DEALING_H_

@@ -72,5 +72,16 @@ TEST(DealingTest, RefusesOtherDevices) {
   EXPECT_THAT(ParseDevices("A=0,1,0").status().message(), HasSubstr("device 0 is named twice"));
 }
 
+TEST(DealingTest, TellsApartWhatOnlyOneProcessCanHave) {
+  EXPECT_EQ(FlagOfWorker("--metrics-port=9090", 3), "--metrics-port=9093");
+  EXPECT_EQ(FlagOfWorker("--metrics-port=0.0.0.0:9090", 0), "--metrics-port=0.0.0.0:9090");
+  EXPECT_EQ(FlagOfWorker("--metrics-port=:9090", 1), "--metrics-port=:9091");
+  EXPECT_EQ(FlagOfWorker("--metrics-port=0", 3), "--metrics-port=0");
+  EXPECT_EQ(FlagOfWorker("--metrics-port=x", 3), "--metrics-port=x");
+  EXPECT_EQ(FlagOfWorker("--trace=out/trace.json", 2), "--trace=out/trace-2.json");
+  EXPECT_EQ(FlagOfWorker("--trace=trace", 0), "--trace=trace-0");
+  EXPECT_EQ(FlagOfWorker("--model=m-1", 2), "--model=m-1");
+}
+
 }  // namespace
 }  // namespace thresher
