@@ -14,18 +14,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 validators=$root/.cache/validators
 
-# make_venv NAME REQUIREMENTS
-make_venv() {
-  local venv=$validators/$1 requirements=$root/scripts/$2 recipe
-  recipe="$(recipe_of "$requirements") $root"
-  if is_current "$venv/recipe" "$recipe"; then return; fi
-  say "installing the validator $1 with pip"
-  # Made in place, for its programs know their path; the recipe is written last.
-  rm -rf "$venv"
-  quietly "$validators/$1.log" python3 -m venv "$venv"
-  quietly "$validators/$1.log" "$venv/bin/python" -m pip install --disable-pip-version-check \
-    --no-deps --no-input -r "$requirements"
-  echo "$recipe" >"$venv/recipe"
+install() {
+  make_python_environment "$validators/$1" "$root/scripts/requirements-$1.txt" \
+    "installing the validator $1 with pip"
 }
 
 mkdir -p "$validators"
@@ -36,8 +27,7 @@ names=("$@")
 if (($# == 0)); then names=(manifests skypilot); fi
 for name in "${names[@]}"; do
   case $name in
-    manifests) make_venv manifests requirements-manifests.txt ;;
-    skypilot) make_venv skypilot requirements-skypilot.txt ;;
+    manifests | skypilot) install "$name" ;;
     *) fail "unknown validator $name; see the top of this script" ;;
   esac
 done
