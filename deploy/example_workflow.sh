@@ -22,7 +22,7 @@ env -u THRESHER_PROGRAM "$program" streams "$DATASET" --streams "$workers" --out
 
 echo "== 2. $workers workers"
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null' EXIT
+trap 'kill "${pids[@]}" 2>/dev/null || true' EXIT
 for ((i = 0; i < workers; ++i)); do
   TPU_WORKER_ID=$i "$deploy/launch_worker.sh" >"worker_$i.log" 2>&1 &
   pids+=($!)

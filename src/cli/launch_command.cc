@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -96,24 +97,27 @@ Result<int> PrintOrSubmit(const Submission& submission, bool dry_run) {
   return kExitComplete;
 }
 
-// The settings of `thresher extract`, those of every engine, and one engine's own; they live as
-// long as its command.
+// The flags of every engine, one engine's own, and the settings of `thresher extract`, which stand
+// last in the help; they live as long as its command.
 template <typename Options>
 struct EngineFlags {
-  explicit EngineFlags(CLI::App& command) : extract(command) {}
+  EngineFlags(CLI::App& command, FilesSeenByWorkers files,
+              void (*add_flags)(CLI::App& command, Options& options)) {
+    AddLaunchFlags(command, launch, files);
+    add_flags(command, options);
+    extract.emplace(command);
+  }
 
-  ExtractFlags extract;
   LaunchSettings launch;
   Options options;
+  std::optional<ExtractFlags> extract;
 };
 
 template <typename Options>
 void AddEngine(CLI::App& launch, int& exit_status, const SubmittingEngine<Options>& engine) {
   CLI::App* command = launch.add_subcommand(engine.name, engine.help);
   command->footer(engine.notes);
-  auto flags = std::make_shared<EngineFlags<Options>>(*command);
-  AddLaunchFlags(*command, flags->launch, engine.files);
-  engine.add_flags(*command, flags->options);
+  auto flags = std::make_shared<EngineFlags<Options>>(*command, engine.files, engine.add_flags);
   command->callback([flags, engine, &exit_status] {
     const auto run = [&]() -> Result<int> {
       std::vector<std::string> mounts;
@@ -121,12 +125,12 @@ void AddEngine(CLI::App& launch, int& exit_status, const SubmittingEngine<Option
         ASSIGN_OR_RETURN(mounts, engine.mounts(flags->options));
       }
       ASSIGN_OR_RETURN(const LaunchJob job,
-                       MakeLaunchJob(flags->extract, flags->launch, engine.files, mounts));
+                       MakeLaunchJob(*flags->extract, flags->launch, engine.files, mounts));
       ASSIGN_OR_RETURN(const Submission submission, engine.make(job, flags->options));
       return PrintOrSubmit(submission, flags->launch.dry_run);
     };
     const Result<int> status = run();
-    exit_status = status.ok() ? *status : flags->extract.Report(status.status());
+    exit_status = status.ok() ? *status : flags->extract->Report(status.status());
   });
 }
 
@@ -212,13 +216,12 @@ void PrintLocalWorkers(const std::vector<LocalWorker>& workers) {
 void AddLocal(CLI::App& launch, int& exit_status) {
   CLI::App* command = launch.add_subcommand("local", "Processes on this machine");
   command->footer(kLocalNotes);
-  auto flags = std::make_shared<EngineFlags<LocalFlags>>(*command);
-  AddLaunchFlags(*command, flags->launch, FilesSeenByWorkers::kAsHere);
-  AddLocalFlags(*command, flags->options);
+  auto flags = std::make_shared<EngineFlags<LocalFlags>>(*command, FilesSeenByWorkers::kAsHere,
+                                                         AddLocalFlags);
   command->callback([flags, &exit_status] {
     const auto run = [&]() -> Result<int> {
       ASSIGN_OR_RETURN(const LaunchJob job,
-                       MakeLaunchJob(flags->extract, flags->launch, FilesSeenByWorkers::kAsHere));
+                       MakeLaunchJob(*flags->extract, flags->launch, FilesSeenByWorkers::kAsHere));
       ASSIGN_OR_RETURN(const std::vector<LocalWorker> workers,
                        MakeLocalWorkers(job, flags->options));
       if (flags->launch.dry_run) {
@@ -232,7 +235,7 @@ void AddLocal(CLI::App& launch, int& exit_status) {
                                        .plain_output = prints_json});
     };
     const Result<int> status = run();
-    exit_status = status.ok() ? *status : flags->extract.Report(status.status());
+    exit_status = status.ok() ? *status : flags->extract->Report(status.status());
   });
 }
 

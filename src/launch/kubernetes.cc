@@ -163,7 +163,9 @@ Result<Json> PodSpec(const LaunchJob& job, const KubernetesOptions& options,
   if (!selector.empty()) spec["nodeSelector"] = selector;
   if (!tolerations.empty()) spec["tolerations"] = tolerations;
   spec["securityContext"] = {{"seccompProfile", {{"type", "RuntimeDefault"}}}};
-  if (machines_in_slice == 0) {
+  if (machines_in_slice > 0) {
+    spec["securityContext"]["runAsUser"] = 0;
+  } else {
     constexpr int kUser = 65532;  // that of deploy/Containerfile
     spec["securityContext"]["runAsNonRoot"] = true;
     spec["securityContext"]["runAsUser"] = kUser;
