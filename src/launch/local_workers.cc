@@ -104,7 +104,7 @@ Prepared Prepare(const LocalWorker& worker) {
     }
   }
   for (const auto& [name, value] : worker.environment) {
-    prepared.environment.push_back(name + "=" + value);
+    prepared.environment.push_back(fmt::format("{}={}", name, value));
   }
   for (std::string& text : prepared.environment) prepared.variables.push_back(text.data());
   prepared.variables.push_back(nullptr);
