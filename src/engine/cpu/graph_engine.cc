@@ -21,6 +21,7 @@ namespace {
 // Products run on a multiple of this many rows, so that there are few primitives.
 constexpr int64_t kRowGranule = 32;
 constexpr int64_t kLargestChunk = 256;
+constexpr int64_t kCacheLine = 64;
 // Captured rows that are widened to f32 at a time.
 constexpr int64_t kWidenedRows = 16;
 
@@ -49,9 +50,11 @@ GraphEngine::GraphEngine(Program program, const CpuEngineOptions& options, int t
       threads_(threads),
       matmuls_(dnnl::engine(dnnl::engine::kind::cpu, 0)),
       attention_(matmuls_, threads),
-      workers_(static_cast<size_t>(threads)),
       batch_buffers_(program_.buffers.size()) {
-  for (Worker& worker : workers_) worker.chunk_buffers.resize(program_.buffers.size());
+  for (int thread = 0; thread < threads; ++thread) {
+    workers_.push_back({.chunk_buffers = std::vector<AlignedBuffer>(program_.buffers.size()),
+                        .matmul_caller = MatmulCaller(matmuls_.engine())});
+  }
   for (const std::vector<float>& frequencies : program_.rope_frequencies) {
     rope_tables_.emplace_back(frequencies);
   }
@@ -85,7 +88,9 @@ Result<std::unique_ptr<GraphEngine>> GraphEngine::Create(const Graph& graph,
   }
   const DType compute = in_bf16 ? DType::kBf16 : DType::kF32;
   const int threads = options.threads > 0 ? options.threads : UsableCores();
-  ASSIGN_OR_RETURN(Program program, CompileProgram(graph, hooks, compute));
+  // oneDNN's products with AMX slow down where they add up thousands of products an element.
+  const bool sums_gate_blocks = in_bf16 && OneDnnHasAmx();
+  ASSIGN_OR_RETURN(Program program, CompileProgram(graph, hooks, compute, sums_gate_blocks));
   std::unique_ptr<GraphEngine> engine;
   RETURN_IF_ERROR(CatchExceptions(
       [&] { engine.reset(new GraphEngine(std::move(program), options, threads)); }));
@@ -121,7 +126,8 @@ Status GraphEngine::LoadWeights(const Graph& graph, const WeightLookup& lookup) 
     parts.emplace_back();
     for (const LinearPlan::Part& part : plan.parts) {
       ASSIGN_OR_RETURN(WeightView weight, find(part.weight));
-      parts.back().push_back({slice(std::move(weight), part), std::nullopt});
+      parts.back().push_back(
+          {slice(std::move(weight), part), std::nullopt, part.first_input, part.inputs});
       if (!part.bias) continue;
       ASSIGN_OR_RETURN(WeightView bias, find(*part.bias));
       parts.back().back().bias = slice(std::move(bias), part);
@@ -130,12 +136,21 @@ Status GraphEngine::LoadWeights(const Graph& graph, const WeightLookup& lookup) 
   RETURN_IF_ERROR(CatchExceptions([&] {
     const SingleThreadScope single_thread;
     for (size_t i = 0; i < parts.size(); ++i) {
-      linears_.emplace_back(parts[i], program_.compute, program_.linears[i].out, matmuls_);
+      const LinearPlan& plan = program_.linears[i];
+      linears_.emplace_back(
+          parts[i],
+          MatmulShape{.in = program_.compute, .out = plan.out, .accumulates = plan.accumulates},
+          matmuls_);
     }
+    packed_weights_.Reserve(packed_bytes());
   }));
+  std::vector<int64_t> offsets = {0};
+  for (const PackedLinear& linear : linears_) {
+    offsets.push_back(offsets.back() + RoundUp(linear.packed_bytes(), kCacheLine));
+  }
   return ParallelFor(threads_, static_cast<int64_t>(parts.size()), [&](int64_t index, int) {
     const auto i = static_cast<size_t>(index);
-    linears_[i].Pack(parts[i]);
+    linears_[i].Pack(parts[i], packed_weights_.data() + offsets[i]);
   });
 }
 
@@ -256,7 +271,6 @@ Status GraphEngine::RunRowSteps(const Stage& stage, const PackedBatch& batch,
       const Buffer& buffer = program_.buffers[b];
       if (!buffer.whole_batch) worker.chunk_buffers[b].Reserve(chunk_rows_ * buffer.row_bytes);
     }
-    worker.matmul_scratchpad.Reserve(matmuls_.scratchpad_bytes());
     const int64_t first_row = index * chunk_rows_;
     const Chunk chunk = {.first_row = first_row,
                          .rows = std::min(chunk_rows_, tokens - first_row),
@@ -339,7 +353,7 @@ WorkKind GraphEngine::Run(const LinearStep& step, const Chunk& chunk) {
     std::memset(in.row(chunk.rows), 0, static_cast<size_t>(in.row(rows) - in.row(chunk.rows)));
   }
   linears_[step.linear].Execute(*linear_matmuls_[step.linear][is_whole ? 0 : 1], in.data, out.data,
-                                chunk.worker.matmul_scratchpad.data());
+                                chunk.worker.matmul_caller);
   return WorkKind::kLinear;
 }
 
@@ -420,7 +434,7 @@ std::array<double, kWorkKinds> GraphEngine::work_seconds() const {
 
 int64_t GraphEngine::packed_bytes() const {
   int64_t bytes = 0;
-  for (const PackedLinear& linear : linears_) bytes += linear.packed_bytes();
+  for (const PackedLinear& linear : linears_) bytes += RoundUp(linear.packed_bytes(), kCacheLine);
   return bytes;
 }
 

@@ -52,8 +52,8 @@ class GraphEngine final : public Engine {
   // What one thread works with.
   struct Worker {
     std::vector<AlignedBuffer> chunk_buffers;  // by buffer index; empty for whole-batch buffers
-    AlignedBuffer matmul_scratchpad;
-    std::vector<float> widened_rows;
+    MatmulCaller matmul_caller;
+    std::vector<float> widened_rows = {};
     std::array<double, kWorkKinds> seconds = {};
   };
 
@@ -108,6 +108,7 @@ class GraphEngine final : public Engine {
 
   WeightView embedding_;
   std::vector<std::vector<float>> norm_weights_;
+  AlignedBuffer packed_weights_;  // of all linears, one after another
   std::vector<PackedLinear> linears_;
   std::vector<RopeTable> rope_tables_;
 
