@@ -203,7 +203,8 @@ void PrintLocalWorkers(const std::vector<LocalWorker>& workers) {
   for (const LocalWorker& worker : workers) {
     std::vector<std::string> words;
     if (!worker.environment.empty()) words.emplace_back("env");
-    for (const auto& [name, value] : worker.environment) words.push_back(fmt::format("{}={}", name, value));
+    for (const auto& [name, value] : worker.environment)
+      words.push_back(fmt::format("{}={}", name, value));
     if (!worker.processors.empty()) {
       words.insert(words.end(),
                    {"taskset", "-c", fmt::format("{}", fmt::join(worker.processors, ","))});
