@@ -68,7 +68,7 @@ check_format() {
   return 1
 }
 
-check_shell() { shellcheck -x demo.sh test.sh .ci/run scripts/*.sh; }
+check_shell() { shellcheck -x demo.sh test.sh .ci/run scripts/*.sh deploy/*.sh; }
 
 check_python() {
   (cd python && ../.cache/venv/bin/python -m unittest discover -v -s tests) >"$results/python.log" 2>&1 ||
@@ -128,14 +128,14 @@ fetch_plugins() {
   [[ $status == 0 || $status == 3 ]]
 }
 
-# Until what builds the store servers has ended; shows what it had to say.
+# Until what builds the store servers and installs the validators has ended; shows what it had to say.
 wait_for_servers() {
   [[ -n $fetching_servers ]] || return 0
   local status=0
   wait "$fetching_servers" || status=$?
   fetching_servers=
   cat "$results/servers.log"
-  check 'store servers' test "$status" = 0 || true
+  check 'store servers and validators' test "$status" = 0 || true
 }
 
 run_ctest() {
@@ -182,6 +182,13 @@ check_tidy() {
     { grep -v 'warnings generated' "$results/tidy.log" && return 1; }
 }
 
+fetch_servers_and_validators() {
+  local status=0
+  scripts/fetch_validators.sh || status=1
+  scripts/fetch_servers.sh || status=1
+  return "$status"
+}
+
 step 'What the build needs'
 if $ci; then scripts/install_dependencies.sh --ci; else scripts/install_dependencies.sh; fi
 
@@ -199,12 +206,14 @@ else
   skip 'browser driver' 'npm is not installed'
 fi
 
-# Building the servers takes minutes: it goes on beside the build of the program.
+# Building the servers and installing the validators takes minutes: it goes on beside the build of the
+# program.
 fetching_servers=
 if $quick; then
   skip 'building the store servers' '--quick; their tests use those that are there'
+  skip 'installing validators of manifests' '--quick; their tests use those that are there'
 else
-  scripts/fetch_servers.sh >"$results/servers.log" 2>&1 &
+  fetch_servers_and_validators >"$results/servers.log" 2>&1 &
   fetching_servers=$!
 fi
 

@@ -57,3 +57,18 @@ download_wheel() {
   "$(python_with_pip)" -m pip download --disable-pip-version-check --no-input --quiet --no-deps \
     --only-binary :all: --require-hashes --dest "$3" -r "$3/requirements.txt"
 }
+
+# Makes the Python environment $1 with what the requirements file $2 lists and nothing else, unless it
+# is there and current; the output of pip goes to $1.log. A fresh one is announced as $3.
+make_python_environment() {
+  local venv=$1 requirements=$2 recipe
+  recipe="$(recipe_of "$requirements") $root"
+  if is_current "$venv/recipe" "$recipe"; then return; fi
+  say "$3"
+  # Made in place, for its programs know their path; the recipe is written last.
+  rm -rf "$venv"
+  quietly "$venv.log" python3 -m venv "$venv"
+  quietly "$venv.log" "$venv/bin/python" -m pip install --disable-pip-version-check \
+    --no-deps --no-input -r "$requirements"
+  echo "$recipe" >"$venv/recipe"
+}

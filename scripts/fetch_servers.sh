@@ -68,17 +68,8 @@ build_azurite() {
 }
 
 build_moto() {
-  local recipe venv=$servers/venv
-  recipe="$(recipe_of "$scripts/requirements-servers.txt") $root"
-  if is_current "$venv/recipe" "$recipe"; then return; fi
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing 'Python has no venv'
-  say 'installing moto with pip'
-  # Made in place, for its programs know their path; the recipe is written last.
-  rm -rf "$venv"
-  quietly "$servers/moto.log" python3 -m venv "$venv"
-  quietly "$servers/moto.log" "$venv/bin/python" -m pip install --disable-pip-version-check \
-    --no-deps --no-input -r "$scripts/requirements-servers.txt"
-  echo "$recipe" >"$venv/recipe"
+  make_python_environment "$servers/venv" "$scripts/requirements-servers.txt" 'installing moto with pip'
 }
 
 build_one() {

@@ -2,8 +2,8 @@
 # Installs what the build needs on Debian bookworm. Does nothing, quickly, if nothing is missing.
 #
 # usage: scripts/install_dependencies.sh [--ci]
-#   --ci   also what only the checks of CI need: ccache, clang-format, clang-tidy, shellcheck,
-#          chromium and promtool
+#   --ci   also what only the checks of CI need: ccache, clang-format, clang-tidy, shellcheck, jq,
+#          chromium, promtool, and Slurm, which a test starts on this machine
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -30,10 +30,11 @@ missing_packages() {
   # Debian splits what a virtual environment needs off its python3.
   python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   if $with_ci; then
-    for program in ccache chromium clang-format clang-tidy shellcheck; do
+    for program in ccache chromium clang-format clang-tidy shellcheck jq; do
       has "$program" || echo "$program"
     done
     has promtool || echo prometheus
+    for package in slurm-wlm munge; do has_package "$package" || echo "$package"; done
   fi
   for library in "${libraries[@]}"; do has_package "$library" || echo "$library"; done
 }

@@ -28,8 +28,11 @@ def skipped_by_ctest(path):
             yield case.get("name"), "disabled"
         elif case.find("skipped") is not None and not case.get("name").endswith("_NOT_BUILT"):
             output = case.findtext("system-out") or ""
+            said = re.search(r"^skipped: (.*)", output, re.M)
             if "[  SKIPPED ]" in output:
                 yield case.get("name"), gtest_reason(output)
+            elif said:
+                yield case.get("name"), said[1]
             else:
                 yield case.get("name"), case.find("skipped").get("message") or "no reason given"
 

@@ -28,12 +28,12 @@ struct ProcessResult {
 struct Command {
   std::vector<std::string> arguments;  // arguments[0]: path of the program
   // Added to the test's own environment; an empty text removes the variable.
-  std::map<std::string, std::string> environment;
-  std::string folder;                     // to run in; empty: the test's own
-  std::optional<int64_t> max_file_bytes;  // RLIMIT_FSIZE, a multiple of 512
+  std::map<std::string, std::string> environment = {};
+  std::string folder = {};                     // to run in; empty: the test's own
+  std::optional<int64_t> max_file_bytes = {};  // RLIMIT_FSIZE, a multiple of 512
   // Both output streams are appended to this file, and ProcessResult has none; empty: they are kept
   // for ProcessResult.
-  std::string log_file;
+  std::string log_file = {};
   // The kernel kills it when the thread that started it ends, however that ends.
   bool ends_with_parent = false;
 };

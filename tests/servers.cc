@@ -94,18 +94,6 @@ sockaddr_in Loopback(int port) {
   return address;
 }
 
-// A port that nobody listens on now.
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  THRESHER_CHECK(fd >= 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t length = sizeof(address);
-  THRESHER_CHECK(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
-  THRESHER_CHECK(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
 // The status of the answer to one request without a body; 0 if there was no answer.
 int HttpStatus(int port, const std::string& method, const std::string& path) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -139,6 +127,17 @@ void RemoveHalfWrittenObjects(const std::string& folder) {
 }
 
 }  // namespace
+
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  THRESHER_CHECK(fd >= 0);
+  sockaddr_in address = Loopback(0);
+  socklen_t length = sizeof(address);
+  THRESHER_CHECK(bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0);
+  THRESHER_CHECK(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
 
 std::string ServerName(ServerKind kind) { return FactsOf(kind).name; }
 

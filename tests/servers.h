@@ -29,6 +29,9 @@ enum class ServerKind {
 std::string ServerName(ServerKind kind);
 void PrintTo(ServerKind kind, std::ostream* out);
 
+// A loopback port that nobody listens on now.
+int FreePort();
+
 // Why such a server cannot be started here; empty if it can.
 std::string WhyServerIsMissing(ServerKind kind);
 

@@ -32,6 +32,7 @@ void AddConvertCommand(CLI::App& app, int& exit_status);
 void AddStreamsCommand(CLI::App& app, int& exit_status);
 void AddPromptsCommand(CLI::App& app, int& exit_status);
 void AddBenchCommand(CLI::App& app, int& exit_status);
+void AddLaunchCommand(CLI::App& app, int& exit_status);
 void AddConfigCommand(CLI::App& app, int& exit_status);
 void AddCompileCommand(CLI::App& app, int& exit_status);
 void AddPluginsCommand(CLI::App& app, int& exit_status);

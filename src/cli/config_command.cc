@@ -8,6 +8,7 @@
 #include "base/scrub.h"
 #include "cli/command.h"
 #include "cli/extract_flags.h"
+#include "cli/settings_in_force.h"
 #include "settings/settings_table.h"
 
 namespace thresher {
@@ -59,41 +60,10 @@ constexpr const char* kMarkdownEnd =
 A variable `THRESHER_*` that is none of these is reported and ignored. Credentials are no settings: they are found where each cloud's own tools find them, and are never printed.
 )";
 
-// True if a printed value would show what may be a secret. A '?' in a path may be a pattern.
-bool ShowsSecret(const std::string& value) {
-  if (value.find("://") == std::string::npos || !MayHoldSecret(value)) return false;
-  const size_t query = value.find('?');
-  return value.find('@') != std::string::npos ||
-         (query != std::string::npos && value.find('=', query) != std::string::npos);
-}
-
-Status CheckShowable(const std::vector<SettingInfo>& settings) {
-  for (const SettingInfo& setting : settings) {
-    if (!ShowsSecret(setting.value)) continue;
-    return InvalidArgument(
-        fmt::format("--{}: expected an address without user information and query, found '{}'; "
-                    "credentials are found where the cloud's own tools find them",
-                    setting.key, ScrubAddress(setting.value)));
-  }
-  return OkStatus();
-}
-
-// The settings as `thresher extract` uses them.
-std::vector<SettingInfo> InForce(std::vector<SettingInfo> settings, const ExtractOptions& options) {
-  for (SettingInfo& setting : settings) {
-    if (setting.key != "output" || setting.value == options.settings.output) continue;
-    setting.value = options.settings.output;
-    setting.source = SettingSource::kEnvironment;
-    setting.place = "UPLOAD_TO_GCS, GCS_BUCKET";
-  }
-  return settings;
-}
-
 Status Show(ExtractFlags& flags) {
   ASSIGN_OR_RETURN(const ExtractOptions options,
                    flags.Options({.model = false, .dataset = false, .output = false}));
-  const std::vector<SettingInfo> settings = InForce(flags.List(), options);
-  RETURN_IF_ERROR(CheckShowable(settings));
+  ASSIGN_OR_RETURN(const std::vector<SettingInfo> settings, SettingsInForce(flags.List(), options));
   // A job file may ask for JSON from `extract`; here only the flag does.
   const bool as_json = std::any_of(settings.begin(), settings.end(), [](const SettingInfo& s) {
     return s.key == "json" && s.source == SettingSource::kFlag && s.value == "true";

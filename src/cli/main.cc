@@ -80,6 +80,7 @@ int Main(int argc, char** argv) {
   AddStreamsCommand(app, exit_status);
   AddPromptsCommand(app, exit_status);
   AddBenchCommand(app, exit_status);
+  AddLaunchCommand(app, exit_status);
   AddConfigCommand(app, exit_status);
   AddCompileCommand(app, exit_status);
   AddPluginsCommand(app, exit_status);
