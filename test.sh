@@ -115,8 +115,17 @@ build_and_test() {
   if [[ -n $label ]]; then mapfile -t targets < <(programs_with_label "$preset" "$label"); fi
   check "$preset: build" cmake --build --preset "$preset" --target "${targets[@]}" -- -k 0 || return 0
   say "built in $((SECONDS - started)) s"
+  if [[ $preset == release ]]; then check 'plug-ins' fetch_plugins || true; fi
   wait_for_servers
   check "$preset: tests" run_ctest "$preset" "$@" || return 0
+}
+
+# The plug-ins that tests run on, by the program that was just built.
+fetch_plugins() {
+  local status=0
+  scripts/fetch_plugins.sh build/release/thresher || status=$?
+  [[ $status != 3 ]] || skip 'plug-ins' 'there are none for this machine'
+  [[ $status == 0 || $status == 3 ]]
 }
 
 # Until what builds the store servers has ended; shows what it had to say.

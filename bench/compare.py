@@ -10,9 +10,12 @@ file; loading and a first pass do not count; nobody computes a language-model he
   torch         transformers, one sequence at a time, SDPA attention, bf16
   torch-padded  transformers, batches of 4 padded to 2048 tokens; only real tokens are counted
   openvino      the same layers in OpenVINO, one sequence at a time, bf16
+  llama.cpp     prompt evaluation in bf16, one sequence at a time; a yardstick: it stores nothing
 
-A case is NxL (N sequences of L tokens) or raggedN (N sequences of the lengths of ARC prompts, 300
-to 2048). The ratio of a peer is the median over the rounds of thresher's tokens/s by the peer's.
+A case is NxL (N sequences of L tokens), raggedN (N sequences of the lengths of ARC prompts, 300 to
+2048) or arcN (the first N ARC-AGI-1 training tasks as prompts for SmolLM2-135M-Instruct, cut at
+2048 tokens; wants scripts/fetch_assets.sh). The ratio of a peer is the median over the rounds of
+thresher's tokens/s by the peer's.
 
 examples:
   bench/compare.py --thresher build/release/thresher --markdown compare.md --plot compare.svg
@@ -39,6 +42,10 @@ import tempfile
 import numpy
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+ARC_MODEL = os.path.join(ROOT, ".cache/models/smollm2-135m-instruct")
+ARC_TASKS = os.path.join(ROOT, ".cache/data/arc-agi-1-training.jsonl")
+ARC_SHAPE = "smollm2-135m"
 PADDED_LENGTH = 2048
 
 QWEN = {
@@ -145,24 +152,46 @@ def write_model(folder, config):
     os.replace(path + ".tmp", path)
 
 
-def case_lengths(case):
-    if case.startswith("ragged") and case[6:].isdigit() and int(case[6:]) > 0:
-        draw = random.Random(0)
-        return [
-            max(300, min(PADDED_LENGTH, int(draw.lognormvariate(6.8, 0.55))))
-            for _ in range(int(case[6:]))
-        ]
+def numbered(case, word):
+    """N of a case `wordN`; 0 if it is none."""
+    rest = case.removeprefix(word)
+    return int(rest) if case.startswith(word) and rest.isdigit() else 0
+
+
+def check_case(case):
+    if numbered(case, "ragged") or numbered(case, "arc"):
+        return
     count, cross, length = case.partition("x")
-    if cross and count.isdigit() and length.isdigit() and int(count) * int(length) > 0:
-        return [int(length)] * int(count)
-    fail(f"--cases: expected NxL or raggedN, such as 4x512 or ragged12, found {case!r}")
+    if not (cross and count.isdigit() and length.isdigit() and int(count) * int(length) > 0):
+        fail(f"--cases: expected NxL, raggedN or arcN, such as 4x512 or ragged12, found {case!r}")
 
 
-def write_tokens(path, lengths, vocabulary):
+def random_tokens(case, vocabulary):
+    """Sequences of random token ids."""
+    draw = random.Random(0)
+    if numbered(case, "ragged"):
+        lengths = [
+            max(300, min(PADDED_LENGTH, int(draw.lognormvariate(6.8, 0.55))))
+            for _ in range(numbered(case, "ragged"))
+        ]
+    else:
+        count, _, length = case.partition("x")
+        lengths = [int(length)] * int(count)
     draw = random.Random(1)
+    return [[draw.randrange(vocabulary) for _ in range(length)] for length in lengths]
+
+
+def arc_tokens(options, case):
+    """The prompts of ARC tasks as token ids."""
+    command = [options.thresher, "prompts", "--model", ARC_MODEL, "--dataset", ARC_TASKS]
+    command += ["--variants", "1", "--count", str(numbered(case, "arc")), "--json"]
+    command += ["--max-tokens", str(PADDED_LENGTH)]
+    return [sample["token_ids"] for sample in run_json(command)]
+
+
+def write_tokens(path, sequences):
     with open(path, "w") as file:
-        for length in lengths:
-            ids = [draw.randrange(vocabulary) for _ in range(length)]
+        for ids in sequences:
             file.write(json.dumps({"token_ids": ids}) + "\n")
 
 
@@ -218,7 +247,7 @@ class Peer:
     def __init__(self, name, model, tokens):
         self.name = name
         self.process = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "peers.py"), name, model, tokens],
+            [sys.executable, os.path.join(HERE, PEER_PROGRAMS[name]), name, model, tokens],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -245,7 +274,9 @@ PEER_PACKAGES = {
     "torch": ["torch", "transformers"],
     "torch-padded": ["torch", "transformers"],
     "openvino": ["torch", "transformers", "openvino"],
+    "llama.cpp": ["llama_cpp", "gguf"],
 }
+PEER_PROGRAMS = {name: "peers.py" for name in PEER_PACKAGES} | {"llama.cpp": "llama_cpp_peer.py"}
 
 
 def usable_peers(names, quick):
@@ -277,14 +308,19 @@ def start(name, options, model, tokens, sequences):
 def measure(options, model_name, case, peers):
     """Tokens/s of each contender in each round, and the last figures of thresher bench."""
     config = SHAPES[model_name]
-    model = os.path.join(options.work, model_name)
-    write_model(model, config)
+    if numbered(case, "arc"):
+        model, sequences = ARC_MODEL, arc_tokens(options, case)
+    else:
+        model, sequences = os.path.join(options.work, model_name), random_tokens(
+            case, config["vocab_size"]
+        )
+        write_model(model, config)
     tokens = os.path.join(options.work, f"{model_name}-{case}.jsonl")
-    lengths = case_lengths(case)
-    write_tokens(tokens, lengths, config["vocab_size"])
+    write_tokens(tokens, sequences)
+    token_count = sum(map(len, sequences))
     names = ["thresher", "extract", *peers]
     say(f"{model_name} {case}: loading {', '.join(names)}")
-    contenders = {name: start(name, options, model, tokens, len(lengths)) for name in names}
+    contenders = {name: start(name, options, model, tokens, len(sequences)) for name in names}
     rounds = {name: [] for name in names}
     engine = {}
     try:
@@ -292,7 +328,7 @@ def measure(options, model_name, case, peers):
             for number in range(1, options.repeat + 1):
                 for name, contender in contenders.items():
                     figures = contender.run(scratch)
-                    speed = figures.get("tokens_per_second") or sum(lengths) / figures["seconds"]
+                    speed = figures.get("tokens_per_second") or token_count / figures["seconds"]
                     if not (math.isfinite(speed) and speed > 0):
                         fail(f"{name}: {speed} tokens/s is no speed")
                     rounds[name].append(speed)
@@ -318,9 +354,11 @@ def machine():
     flags = fields.get("flags", "").split()
     wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
     versions = {"python": platform.python_version()}
-    for package in ("torch", "transformers", "openvino"):
-        if importlib.util.find_spec(package):
+    for package in ("torch", "transformers", "openvino", "llama_cpp_python"):
+        try:
             versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
     return {
         "processor": fields.get("model name", platform.machine()),
         "cores": os.cpu_count(),
@@ -392,13 +430,12 @@ def parse_options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    root = os.path.dirname(HERE)
-    parser.add_argument("--thresher", default=os.path.join(root, "build/release/thresher"))
+    parser.add_argument("--thresher", default=os.path.join(ROOT, "build/release/thresher"))
     parser.add_argument("--shapes", default="qwen2.5-0.5b,smollm2-135m")
-    parser.add_argument("--cases", default="1x2048,4x512,ragged12")
+    parser.add_argument("--cases", default="1x2048,4x512,ragged12,arc32")
     parser.add_argument("--peers", default=",".join(PEER_PACKAGES))
     parser.add_argument("--repeat", type=int, default=3, help="rounds [3]")
-    parser.add_argument("--work", default=os.path.join(root, ".cache/compare"),
+    parser.add_argument("--work", default=os.path.join(ROOT, ".cache/compare"),
                         help="folder for models and scratch files [.cache/compare]")
     parser.add_argument("--json", help="file for all figures")
     parser.add_argument("--markdown", help="file for the table")
@@ -424,8 +461,15 @@ def main():
     os.makedirs(options.work, exist_ok=True)
     cases = options.cases.split(",")
     for case in cases:
-        case_lengths(case)
-    results = [measure(options, name, case, peers) for name in shapes for case in cases]
+        check_case(case)
+        if numbered(case, "arc") and not os.path.exists(ARC_MODEL):
+            fail(f"--cases: {case} needs {ARC_MODEL}; scripts/fetch_assets.sh makes it")
+    results = [
+        measure(options, name, case, peers)
+        for name in shapes
+        for case in cases
+        if name == ARC_SHAPE or not numbered(case, "arc")
+    ]
     about = machine()
     text = table(results, about)
     print(text)

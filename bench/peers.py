@@ -1,17 +1,14 @@
 #!/usr/bin/env python3
 """One peer of compare.py: peers.py torch|torch-padded|openvino MODEL TOKENS.jsonl
 
-Loads the model, makes a pass that does not count, and prints {"ready": true}. Then, for each line
-on the standard input, which names a folder, makes a pass that leaves the layers there and prints
-{"seconds": ..}.
+A pass keeps all layers and leaves them in the folder that it is given (peer_loop.py).
 """
 
-import json
 import os
 import sys
-import time
 
 import torch
+from peer_loop import serve
 from transformers import AutoModel
 
 BATCH, PADDED_LENGTH = 4, 2048
@@ -128,18 +125,5 @@ def openvino_pass(model_folder, sequences):
 PASSES = {"torch": torch_pass, "torch-padded": torch_padded_pass, "openvino": openvino_pass}
 
 
-def main():
-    name, model, tokens = sys.argv[1:]
-    with open(tokens) as file:
-        sequences = [json.loads(line)["token_ids"] for line in file]
-    run = PASSES[name](model, sequences)
-    run("")
-    print(json.dumps({"ready": True}), flush=True)
-    for line in sys.stdin:
-        begin = time.perf_counter()
-        run(line.strip())
-        print(json.dumps({"seconds": time.perf_counter() - begin}), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(PASSES[sys.argv[1]])

@@ -39,3 +39,21 @@ quietly() {
     fail "failed: $* (the whole output is in $log)"
   fi
 }
+
+# The path of a Python that has pip. Debian's python3 comes without one; a virtual environment brings
+# its own.
+python_with_pip() {
+  if python3 -c 'import pip' 2>/dev/null; then
+    command -v python3
+    return
+  fi
+  [[ -x $root/.cache/pip/bin/python ]] || python3 -m venv "$root/.cache/pip" >&2
+  echo "$root/.cache/pip/bin/python"
+}
+
+# download_wheel NAME==VERSION SHA256 FOLDER: gets a wheel from the Python package index, by its hash.
+download_wheel() {
+  echo "$1 --hash=sha256:$2" >"$3/requirements.txt"
+  "$(python_with_pip)" -m pip download --disable-pip-version-check --no-input --quiet --no-deps \
+    --only-binary :all: --require-hashes --dest "$3" -r "$3/requirements.txt"
+}

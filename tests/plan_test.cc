@@ -152,6 +152,33 @@ TEST_F(PlanTest, NumbersAloneGiveTheKnownSize) {
   }
 }
 
+// A model of 26 GB: one v4 holds it, two v5e must share it.
+TEST_F(PlanTest, AcceleratorsByTheirRoofline) {
+  const std::string model = folder_.path() + "/qwen14b";
+  std::filesystem::create_directory(model);
+  WriteFile(model + "/config.json", R"({"architectures": ["Qwen2ForCausalLM"],
+      "model_type": "qwen2", "hidden_size": 5120, "intermediate_size": 13824,
+      "num_hidden_layers": 48, "num_attention_heads": 40, "num_key_value_heads": 8,
+      "vocab_size": 152064, "max_position_embeddings": 32768, "rms_norm_eps": 1e-06,
+      "rope_theta": 1000000.0, "hidden_act": "silu", "tie_word_embeddings": false})");
+  const ProcessResult planned = RunProcess(Thresher(
+      {"plan", "--model", model, "--assume-samples", "1000", "--assume-tokens", "2048", "--machine",
+       "tpu-v4", "--machine", "tpu-v5e", "--machine", "gcp-c3-cpu", "--json"}));
+  ASSERT_EQ(planned.exit_status, 0) << planned.Describe();
+  const Json plan = Json::parse(planned.out);
+  const std::vector<Json> machines = plan.at("money").at("machines");
+  ASSERT_EQ(machines.size(), 3U);
+  EXPECT_EQ(machines[0].at("chip"), "v4");
+  EXPECT_EQ(machines[0].at("chips_a_batch"), 1);
+  EXPECT_EQ(machines[1].at("chips_a_batch"), 2);
+  EXPECT_EQ(machines[1].at("compute_bound_by"), "compute");
+  EXPECT_TRUE(machines[2].at("chip").is_null());
+  // Bound by computing, so the peak and the efficiency decide.
+  const double v4_hours = machines[0].at("compute_hours");
+  const double v5e_hours = machines[1].at("compute_hours");
+  EXPECT_NEAR(v5e_hours / v4_hours, 275.0 / 197.0, 1e-3);
+}
+
 TEST_F(PlanTest, ShowsItsPriceList) {
   const ProcessResult shown = RunProcess(Thresher({"plan", "--show-prices"}));
   EXPECT_EQ(shown.exit_status, 0) << shown.Describe();

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,6 +17,7 @@
 #include "engine/cpu/cpu_engine.h"
 #include "extraction.h"
 #include "files.h"
+#include "plugins/plugin_library.h"
 #include "run_reader.h"
 #include "shard/convert.h"
 
@@ -96,13 +98,19 @@ class SmolLm2Test : public testing::Test {
     golden_ = *std::move(golden);
   }
 
+  static std::string Plugins() {
+    const char* folder = std::getenv("THRESHER_PLUGINS");
+    return folder != nullptr ? folder : SourcePath(".cache/plugins");
+  }
   static std::string Model() { return SourcePath(".cache/models/smollm2-135m-instruct"); }
   std::string Dataset() const { return folder_.path() + "/samples.jsonl"; }
 
   RunContent RunWith(const std::string& name, std::vector<std::string> flags) const {
     flags.insert(flags.end(), {"--threads", "0"});
     const Extraction extraction{Model(), Dataset(), folder_.path() + "/" + name, flags};
-    const ProcessResult result = extraction.Run(280'000);
+    Command command = extraction.ToCommand();
+    command.environment["THRESHER_PLUGINS"] = Plugins();
+    const ProcessResult result = RunProcess(command, 280'000);
     EXPECT_EQ(result.exit_status, 0) << result.Describe();
     Result<RunContent> content = ReadCompleteRun(extraction.output);
     EXPECT_TRUE(content.ok()) << content.status().message();
@@ -117,8 +125,8 @@ class SmolLm2Test : public testing::Test {
     double equal_fraction;
   };
 
-  void CompareWithGolden(const std::string& compute, const std::string& dtype,
-                         const Limits& limits) {
+  void CompareWithGolden(const std::string& compute, const std::string& dtype, const Limits& limits,
+                         const std::string& engine = "cpu") {
     const std::vector<std::string> prompts = {"arc1", "text1"};
     std::string lines;
     for (const std::string& prompt : prompts) {
@@ -126,8 +134,8 @@ class SmolLm2Test : public testing::Test {
       lines += TokenIdsLine({ids.begin(), ids.end()});
     }
     WriteFile(Dataset(), lines);
-    const RunContent content =
-        RunWith("golden", {"--compute", compute, "--dtype", dtype, "--hooks", "resid_post"});
+    const RunContent content = RunWith("golden", {"--compute", compute, "--dtype", dtype, "--hooks",
+                                                  "resid_post", "--engine", engine});
     const std::map<int64_t, SampleContent> samples = content.Samples();
     std::vector<double> errors;
     LayerError worst{0, 1, 0, 1};
@@ -171,6 +179,13 @@ TEST_F(SmolLm2Test, InF32) { CompareWithGolden("f32", "f32", {3e-3, 0.999995, 3.
 TEST_F(SmolLm2Test, InBf16) {
   if (!ProcessorHasBf16()) GTEST_SKIP() << "this processor has no bf16 arithmetic";
   CompareWithGolden("bf16", "bf16", {2.2e-2, 0.9997, 4e-2, 0});
+}
+
+// XLA's CPU plug-in emulates bf16 where the processor has none.
+TEST_F(SmolLm2Test, InBf16OnADevice) {
+  const Result<std::string> plugin = FindPlugin("xla-cpu", Plugins());
+  if (!plugin.ok()) GTEST_SKIP() << plugin.status().message();
+  CompareWithGolden("bf16", "bf16", {2.2e-2, 0.9997, 4e-2, 0}, "xla-cpu");
 }
 
 // The prompts of the golden tensors as text and as messages: the stored ids must be theirs.

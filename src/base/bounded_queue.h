@@ -46,6 +46,16 @@ class BoundedQueue {
     return item;
   }
 
+  // An item if there is one now.
+  std::optional<T> TryPop() {
+    std::lock_guard lock(mutex_);
+    if (items_.empty()) return std::nullopt;
+    T item = std::move(items_.front());
+    items_.pop_front();
+    has_room_.notify_all();
+    return item;
+  }
+
   // No more items go in; what is in still comes out. May be called more than once.
   void Close() {
     std::lock_guard lock(mutex_);

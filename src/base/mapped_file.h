@@ -23,6 +23,10 @@ class MappedFile {
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return bytes_; }
+
+  // Takes the file's pages out of this process's memory; they come back when they are read again.
+  void DropPages() const;
+
   const std::string& path() const { return path_; }
 
  private:

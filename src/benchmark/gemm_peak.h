@@ -43,7 +43,7 @@ class GemmPeak {
   const int64_t chunk_rows_;
   const int64_t chunks_;
   std::vector<Product> products_;
-  std::vector<AlignedBuffer> scratchpads_;  // one for each thread
+  std::vector<MatmulCaller> callers_;  // one for each thread
 };
 
 }  // namespace thresher

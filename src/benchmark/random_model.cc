@@ -51,17 +51,20 @@ std::vector<std::string> RandomModel::Shapes() {
   return names;
 }
 
-Result<RandomModel> RandomModel::Make(const std::string& shape) {
+Result<ModelOutline> RandomModel::OutlineOf(const std::string& shape) {
   const auto config = Configs().find(shape);
   if (config == Configs().end()) {
     return InvalidArgument(fmt::format("--shape: expected one of {}, found {}",
                                        fmt::join(Shapes(), ", "), Quoted(shape)));
   }
-  ASSIGN_OR_RETURN(ModelOutline outline,
-                   ParseModelOutline(fmt::format(
-                       R"({{{}, "max_position_embeddings": 32768, "rms_norm_eps": 1e-06,
-                           "hidden_act": "silu", "tie_word_embeddings": true}})",
-                       config->second)));
+  return ParseModelOutline(
+      fmt::format(R"({{{}, "max_position_embeddings": 32768, "rms_norm_eps": 1e-06,
+                      "hidden_act": "silu", "tie_word_embeddings": true}})",
+                  config->second));
+}
+
+Result<RandomModel> RandomModel::Make(const std::string& shape) {
+  ASSIGN_OR_RETURN(ModelOutline outline, OutlineOf(shape));
   return RandomModel(std::move(outline));
 }
 

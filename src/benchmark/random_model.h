@@ -20,6 +20,9 @@ class RandomModel {
 
   static std::vector<std::string> Shapes();
 
+  // What Make gives weights to; errors as its own.
+  static Result<ModelOutline> OutlineOf(const std::string& shape);
+
   const ModelOutline& outline() const { return outline_; }
 
   // Of bf16 weights; borrows this object.

@@ -49,7 +49,16 @@ constexpr const char* kDefaultShape = "qwen2.5-0.5b";
 constexpr int64_t kDefaultLength = 2048;
 constexpr int64_t kDefaultSamples = 64;
 
+CpuCompute ComputeOf(const std::optional<DType>& asked) {
+  if (!asked) return CpuCompute::kAuto;
+  return *asked == DType::kBf16 ? CpuCompute::kBf16 : CpuCompute::kF32;
+}
+
 Status CheckFlags(const BenchFlags& flags, const ExtractSettings& settings) {
+  if (settings.engine != "cpu") {
+    return InvalidArgument("--engine: bench measures the engine cpu, not '" + settings.engine +
+                           "'");
+  }
   if (!flags.shape.empty() && !settings.model.empty()) {
     return InvalidArgument("--shape: it is of a model with random weights; leave --model away");
   }
@@ -254,7 +263,7 @@ Result<int> Measure(const BenchFlags& flags, const ExtractOptions& options) {
                                        .weights = model.weights(),
                                        .hooks = std::move(hooks),
                                        .job = std::move(job)},
-                                      {.engine = {.compute = options.compute,
+                                      {.engine = {.compute = ComputeOf(options.compute),
                                                   .threads = settings.threads,
                                                   .max_batch_tokens = settings.batch_tokens,
                                                   .stored_dtype = options.dtype},

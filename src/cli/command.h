@@ -32,6 +32,9 @@ void AddStreamsCommand(CLI::App& app, int& exit_status);
 void AddPromptsCommand(CLI::App& app, int& exit_status);
 void AddBenchCommand(CLI::App& app, int& exit_status);
 void AddConfigCommand(CLI::App& app, int& exit_status);
+void AddCompileCommand(CLI::App& app, int& exit_status);
+void AddPluginsCommand(CLI::App& app, int& exit_status);
+void AddDevicesCommand(CLI::App& app, int& exit_status);
 
 // Prints "thresher: MESSAGE" on the standard error stream; the exit status for the code.
 int ReportError(const Status& status);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,7 +18,7 @@
 #include "cli/reporter.h"
 #include "cli/stop_signals.h"
 #include "cli/version.h"
-#include "engine/cpu/cpu_engine.h"
+#include "engine/create_engine.h"
 #include "extract/checkpoint.h"
 #include "extract/cloud_metadata.h"
 #include "extract/completion.h"
@@ -199,6 +200,15 @@ int64_t PollMs(const ExtractOptions& options) {
   return std::clamp<int64_t>(options.lease_ttl_ms / 20, 50, 2'000);
 }
 
+// Ends the process where it stands: what a device that hangs still holds cannot be freed. Units in
+// hand go to whoever comes after the lease's time to live.
+[[noreturn]] void LeaveHungDevice(const std::string& message, Reporter& reporter) {
+  reporter.Event("the device hangs: " + message +
+                 " (--device-timeout); this worker ends, start the same command again");
+  std::fflush(nullptr);
+  _exit(kExitStopped);
+}
+
 // Loads the engine and works until the run is complete or the worker is stopped.
 Result<Worker::Outcome> Work(const JoinedRun& joined) {
   const ExtractOptions& options = joined.options;
@@ -209,13 +219,11 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
   const auto events = [&](const std::string& text) { reporter.Event(text); };
   ASSIGN_OR_RETURN(const LocalCopies copies,
                    OpenLocalCopies(settings, *inputs.store, joined.run, events));
-  const CpuEngineOptions engine_options{
-      .compute = joined.compute == "bf16" ? CpuCompute::kBf16 : CpuCompute::kF32,
-      .threads = settings.threads,
-      .max_batch_tokens = settings.batch_tokens,
-      .stored_dtype = options.dtype};
+  EngineOptions engine_options =
+      EngineOptionsOf(options, joined.compute == "bf16" ? DType::kBf16 : DType::kF32);
+  engine_options.on_hang = [&](const std::string& message) { LeaveHungDevice(message, reporter); };
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
-                   CreateCpuEngine(*inputs.model, inputs.hooks, engine_options));
+                   CreateEngine(*inputs.model, inputs.hooks, engine_options));
   SayWhatIsPlanned(reporter, options, inputs, joined.run, *engine);
 
   Ledger ledger(*inputs.store, clock, joined.run,
@@ -267,14 +275,15 @@ Result<int> Extract(ExtractOptions options) {
   options.worker_id = settings.worker_id ? *settings.worker_id : WorkerIdFromCloud(options.cloud);
 
   ASSIGN_OR_RETURN(ExtractInputs inputs, OpenInputs(options));
-  ASSIGN_OR_RETURN(const std::string compute, ChooseCompute(*inputs.store, options.compute));
+  ASSIGN_OR_RETURN(const std::string compute, ChooseCompute(*inputs.store, options));
   ASSIGN_OR_RETURN(const RunSpec wanted, SpecOf(options, inputs, compute));
   const UnitSize unit_size = UnitSize::Of(inputs.format, options.shard_bytes);
   const JoinParts join_parts{
       .make_plan = [&](SampleRange range) { return PlanUnits(*inputs.samples, range, unit_size); },
       .dataset_fingerprint =
           [&](int64_t count) { return inputs.samples->FingerprintOfFirst(count); },
-      .extend = settings.extend};
+      .extend = settings.extend,
+      .allow_mixed_engines = settings.allow_mixed_engines};
   ASSIGN_OR_RETURN(const Run run, CreateOrJoinRun(*inputs.store, wanted, join_parts));
   inputs.format.run_fingerprint = run.fingerprint;
 

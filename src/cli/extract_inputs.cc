@@ -82,19 +82,20 @@ Result<RunSpec> SpecOf(const ExtractOptions& options, const ExtractInputs& input
   spec.capture.dtype = std::string(DTypeName(options.dtype));
   spec.capture.compute = compute;
   spec.capture.engine = options.settings.engine;
+  ASSIGN_OR_RETURN(spec.capture.plugin, EnginePluginText(options.settings.engine));
   spec.capture.batch_tokens = options.settings.batch_tokens;
   spec.shard_bytes = options.shard_bytes;
   spec.program_version = kVersion;
   return spec;
 }
 
-Result<std::string> ChooseCompute(Store& store, CpuCompute asked) {
-  if (asked == CpuCompute::kF32) return std::string("f32");
-  if (asked == CpuCompute::kBf16) return std::string("bf16");
+Result<std::string> ChooseCompute(Store& store, const ExtractOptions& options) {
+  if (options.compute) return std::string(DTypeName(*options.compute));
+  const bool has_bf16 = EngineHasBf16(options.settings.engine);
   const Result<RunSpec> spec = LoadRunSpec(store);
   if (!spec.ok() && spec.status().code() != Code::kNotFound) return spec.status();
-  if (!spec.ok()) return std::string(ProcessorHasBf16() ? "bf16" : "f32");
-  if (spec->capture.compute == "bf16" && !ProcessorHasBf16()) {
+  if (!spec.ok()) return std::string(has_bf16 ? "bf16" : "f32");
+  if (spec->capture.compute == "bf16" && !has_bf16) {
     return FailedPrecondition(
         "this run computes in bf16 and this processor has no bf16 arithmetic; say --compute bf16 "
         "to emulate it, slowly");

@@ -9,7 +9,6 @@
 
 #include "base/result.h"
 #include "cli/extract_options.h"
-#include "engine/cpu/cpu_engine.h"
 #include "extract/shard_builder.h"
 #include "model/model.h"
 #include "sample/sample_set.h"
@@ -45,8 +44,8 @@ Result<ExtractInputs> OpenInputs(const ExtractOptions& options);
 Result<RunSpec> SpecOf(const ExtractOptions& options, const ExtractInputs& inputs,
                        const std::string& compute);
 
-// Which arithmetic: what was asked for, else what the run has, else what the processor does best.
-Result<std::string> ChooseCompute(Store& store, CpuCompute asked);
+// Which arithmetic: what was asked for, else what the run has, else what the engine does best.
+Result<std::string> ChooseCompute(Store& store, const ExtractOptions& options);
 
 }  // namespace thresher
 

@@ -23,10 +23,10 @@ Status CheckGiven(const char* flag, const std::string& value, const char* what) 
   return InvalidArgument(std::string(flag) + " is missing: give " + what);
 }
 
-Result<CpuCompute> ParseCompute(const std::string& text) {
-  if (text == "auto") return CpuCompute::kAuto;
-  if (text == "f32") return CpuCompute::kF32;
-  if (text == "bf16") return CpuCompute::kBf16;
+Result<std::optional<DType>> ParseCompute(const std::string& text) {
+  if (text == "auto") return std::optional<DType>();
+  if (text == "f32") return std::optional(DType::kF32);
+  if (text == "bf16") return std::optional(DType::kBf16);
   return InvalidArgument("--compute: expected f32, bf16 or auto, found '" + text + "'");
 }
 
@@ -38,6 +38,39 @@ Result<Cloud> ParsePreemptionNotice(const std::string& text) {
   if (text == "azure") return Cloud::kAzure;
   return InvalidArgument("--preemption-notice: expected auto, gce, aws, azure or off, found '" +
                          text + "'");
+}
+
+// Where compiled programs are kept if nobody says: below XDG_CACHE_HOME or ~/.cache.
+std::string DefaultExecutableCache() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') {
+    return std::string(cache) + "/thresher/executables";
+  }
+  const char* home = std::getenv("HOME");
+  return home == nullptr ? "" : std::string(home) + "/.cache/thresher/executables";
+}
+
+Status CheckDeviceSettings(ExtractOptions& options) {
+  const ExtractSettings& settings = options.settings;
+  RETURN_IF_ERROR(CheckEngineName(settings.engine).WithContext("--engine"));
+  if (!settings.mesh.empty()) {
+    Result<DeviceMesh> mesh = ParseDeviceMesh(settings.mesh);
+    if (!mesh.ok()) return mesh.status().WithContext("--mesh");
+    if (settings.engine == "cpu") {
+      return InvalidArgument("--mesh: the engine cpu has no devices to share work; see --threads");
+    }
+    options.mesh = *mesh;
+  }
+  if (settings.executable_cache == "auto") {
+    options.executable_cache = DefaultExecutableCache();
+  } else if (settings.executable_cache != "none") {
+    options.executable_cache = settings.executable_cache;
+  }
+  if (settings.device_timeout != "0") {
+    const Result<int64_t> limit = ParseDurationMs(settings.device_timeout);
+    if (!limit.ok()) return limit.status().WithContext("--device-timeout");
+    options.device_timeout_ms = *limit;
+  }
+  return OkStatus();
 }
 
 // The value of an environment variable that says yes or no; no if it is not set.
@@ -106,7 +139,19 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
   settings.Add("--layers", t.layers, "Layers: all, 0-11, or 0,5,23")->join(',');
   settings.Add("--dtype", t.dtype, "Stored as: bf16, f32, f16, fp8_e4m3 or int8");
   settings.Add("--compute", t.compute, "Arithmetic: f32, bf16 or auto [auto: bf16 if in hardware]");
-  settings.Add("--engine", t.engine, "What computes: cpu");
+  settings.Add("--engine", t.engine,
+               "What computes: cpu; a device through its plug-in: tpu, cuda, xla-cpu, or "
+               "pjrt:/path/to/plugin.so");
+  settings.Add("--mesh", t.mesh,
+               "How this machine's devices share the work: data=N groups with a batch each, "
+               "model=M devices in a group with a part of the weights each [data=all, model=1]");
+  settings.AddFlag("--allow-mixed-engines", t.allow_mixed_engines,
+                   "Join a run that another engine computes: rows differ in the last bits");
+  settings.Add("--executable-cache", t.executable_cache,
+               "Folder of programs compiled for devices, or none [auto: in the user's cache]");
+  settings.Add("--device-timeout", t.device_timeout,
+               "A device that has not answered for so long ends the worker with exit status 75; "
+               "0: wait for ever");
   settings.Add("--batch-tokens", t.batch_tokens,
                "Tokens of one forward pass; part of the run's identity");
   settings.AddVariable(
@@ -150,6 +195,18 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
   RegisterStoreSettings(settings, t.store);
 }
 
+EngineOptions EngineOptionsOf(const ExtractOptions& options, DType compute) {
+  return {.engine = options.settings.engine,
+          .compute = compute,
+          .threads = options.settings.threads,
+          .max_batch_tokens = options.settings.batch_tokens,
+          .stored_dtype = options.dtype,
+          .mesh = options.mesh,
+          .executable_cache = options.executable_cache,
+          .device_timeout_ms = options.device_timeout_ms,
+          .on_hang = {}};
+}
+
 Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings,
                                             const NeededSettings& needed) {
   if (needed.model) RETURN_IF_ERROR(CheckGiven("--model", settings.model, "the model's folder"));
@@ -184,10 +241,7 @@ Result<ExtractOptions> CheckExtractSettings(const ExtractSettings& settings,
   }
   RETURN_IF_ERROR(LoadPromptFile(options.settings.samples));
   RETURN_IF_ERROR(CheckSampleSettings(options.settings.samples));
-  if (settings.engine != "cpu") {
-    return InvalidArgument("--engine: this build has the engine cpu, not '" + settings.engine +
-                           "'");
-  }
+  RETURN_IF_ERROR(CheckDeviceSettings(options));
   if (settings.delete_local_after_upload && settings.keep_local.empty()) {
     return InvalidArgument(
         "--delete-local-after-upload: there are no local copies; give their folder with "

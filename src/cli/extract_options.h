@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "cli/sample_flags.h"
 #include "cli/store_settings.h"
-#include "engine/cpu/cpu_engine.h"
+#include "engine/create_engine.h"
 #include "extract/cloud_metadata.h"
 #include "sample/sample_settings.h"
 #include "settings/settings.h"
@@ -29,6 +29,10 @@ struct ExtractSettings {
   std::string dtype = "bf16";
   std::string compute = "auto";
   std::string engine = "cpu";
+  std::string mesh;
+  bool allow_mixed_engines = false;
+  std::string executable_cache = "auto";
+  std::string device_timeout = "10m";
   std::optional<int64_t> worker_id;  // nothing: the cloud's number of this machine, or 0
   int64_t num_workers = 0;           // 0: unknown
   SampleSettings samples = UnsetSampleSettings();
@@ -57,7 +61,10 @@ struct ExtractOptions {
   // `output` as ResolveOutput gives it; a prompt that is a file is read.
   ExtractSettings settings;
   DType dtype = DType::kBf16;
-  CpuCompute compute = CpuCompute::kAuto;
+  std::optional<DType> compute;  // nothing: what the run has, or what the engine does best
+  DeviceMesh mesh;
+  std::string executable_cache;  // a folder, or empty
+  std::optional<int64_t> device_timeout_ms;
   int64_t shard_bytes = 0;
   int64_t lease_ttl_ms = 0;
   int64_t stop_grace_ms = 0;
@@ -65,6 +72,9 @@ struct ExtractOptions {
   Cloud cloud = Cloud::kNone;  // whose metadata server is asked
   StoreOptions store;
 };
+
+// The engine that the options ask for, with that arithmetic.
+EngineOptions EngineOptionsOf(const ExtractOptions& options, DType compute);
 
 // Registers every setting. `target` must outlive the returned object.
 void RegisterExtractSettings(Settings& settings, ExtractSettings& target);

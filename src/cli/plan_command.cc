@@ -194,12 +194,11 @@ Result<TrialOutcome> TryModel(const PlanFlags& flags, const ExtractOptions& opti
         .why_not = fmt::format("the weights are {}; --trial loads them",
                                FormatBytes(static_cast<double>(model->weights.total_bytes())))};
   }
-  ASSIGN_OR_RETURN(TrialSpeed speed, RunTrial(*model, hooks,
-                                              {.compute = options.compute,
-                                               .threads = options.settings.threads,
-                                               .max_batch_tokens = options.settings.batch_tokens,
-                                               .stored_dtype = options.dtype},
-                                              sequences, kTrialSeconds, Clock::Real()));
+  const bool in_bf16 =
+      options.compute ? *options.compute == DType::kBf16 : EngineHasBf16(options.settings.engine);
+  const EngineOptions engine = EngineOptionsOf(options, in_bf16 ? DType::kBf16 : DType::kF32);
+  ASSIGN_OR_RETURN(TrialSpeed speed,
+                   RunTrial(*model, hooks, engine, sequences, kTrialSeconds, Clock::Real()));
   return TrialOutcome{.speed = std::move(speed)};
 }
 
@@ -220,6 +219,7 @@ Result<int> MakePlan(const PlanFlags& flags, const ExtractOptions& options) {
   ASSIGN_OR_RETURN(const ModelOutline model, ReadModelOutline(model_folder));
   ForecastInputs inputs{.model = model};
   inputs.workers = flags.workers > 0 ? flags.workers : std::max<int64_t>(1, settings.num_workers);
+  inputs.batch_tokens = settings.batch_tokens;
   inputs.scheme = SchemeOf(settings.output);
   ASSIGN_OR_RETURN(inputs.prices, LoadPrices(flags.prices));
   inputs.machines = inputs.prices.machines;

@@ -58,6 +58,19 @@ class Engine {
   // kInvalidArgument if a token id is outside the vocabulary or the batch is not as described
   // above. On an error the outputs are garbage.
   virtual Status Forward(const PackedBatch& batch, std::span<const HookOutput> outputs) = 0;
+
+  // How many batches may be submitted and not finished; more would gain nothing.
+  virtual size_t queue_depth() const { return 1; }
+
+  // Starts a batch. Its outputs' memory is borrowed until Finish has returned for it; the batch
+  // itself is not used after the call. An error means that it was not started.
+  virtual Status Submit(const PackedBatch& batch, std::span<const HookOutput> outputs) {
+    return Forward(batch, outputs);
+  }
+
+  // Waits for the batch that was submitted first of those not finished, of which there must be one.
+  // On an error its outputs are garbage; the batches behind it are not touched by that.
+  virtual Status Finish() { return OkStatus(); }
 };
 
 }  // namespace thresher

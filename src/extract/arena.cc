@@ -52,6 +52,11 @@ Result<ArenaRing::Lease> ArenaRing::Acquire(int64_t bytes) {
   return lease;
 }
 
+bool ArenaRing::has_free() const {
+  std::lock_guard lock(mutex_);
+  return !free_.empty();
+}
+
 int64_t ArenaRing::reserved_bytes() const {
   std::lock_guard lock(mutex_);
   int64_t bytes = 0;

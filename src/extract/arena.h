@@ -52,6 +52,9 @@ class ArenaRing {
   // Waits for a free arena and makes room for `bytes` in it.
   Result<Lease> Acquire(int64_t bytes);
 
+  // True if Acquire would not wait now.
+  bool has_free() const;
+
   int64_t reserved_bytes() const;
 
  private:

@@ -69,6 +69,11 @@ Status DisagreementWith(const Store& store, const Run& run, const RunSpec& wante
   if (IsLonger(run.spec, wanted)) {
     message += "; or add the new samples to this run with --extend";
   }
+  if (DifferInEngineOnly(run.spec, wanted)) {
+    message +=
+        "; or let both engines work on it with --allow-mixed-engines: their rows differ in the "
+        "last bits";
+  }
   return FailedPrecondition(std::move(message));
 }
 
@@ -141,7 +146,9 @@ Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted, const JoinParts
     RETURN_IF_ERROR(Extend(store, run, wanted, parts));
     RETURN_IF_ERROR(LoadExtensions(store, run));
   }
-  if (!DifferingFields(run.spec, wanted).empty()) return DisagreementWith(store, run, wanted);
+  const bool may_join = DifferingFields(run.spec, wanted).empty() ||
+                        (parts.allow_mixed_engines && DifferInEngineOnly(run.spec, wanted));
+  if (!may_join) return DisagreementWith(store, run, wanted);
   return run;
 }
 

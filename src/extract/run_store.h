@@ -35,7 +35,8 @@ struct JoinParts {
   std::function<Result<Plan>(SampleRange)> make_plan = {};
   // Of the first samples of its data set.
   std::function<Result<std::string>(int64_t)> dataset_fingerprint = {};
-  bool extend = false;  // add what its data set has more than the run's
+  bool extend = false;               // add what its data set has more than the run's
+  bool allow_mixed_engines = false;  // join a run that another engine computes
 };
 
 // Opens the run of a worker that wants `wanted`: creates it if the folder holds none.

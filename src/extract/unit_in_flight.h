@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/result.h"
 #include "extract/arena.h"
 #include "extract/ledger.h"
 #include "extract/shard_builder.h"
@@ -20,6 +21,7 @@ struct UnitInFlight {
   UnitJob job;
   std::optional<ShardBuilder> builder;
   ArenaRing::Lease arena{nullptr, ArenaRing::Releaser(nullptr)};
+  Status engine_status;  // the engine thread's: the first batch that failed
 
   Ledger::Claimed claimed() const { return {job.unit, job.epoch}; }
 };

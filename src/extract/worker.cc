@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,16 @@ struct SealRequest {
   SealStep step = SealStep::kRows;
   int64_t end_row = 0;
   int64_t end_sequence = 0;
+};
+
+// A batch that the engine has begun. The unit's arena stays until it is finished.
+struct BatchInFlight {
+  UnitPointer unit;
+  BatchRange range;
+  bool is_last;  // of the unit
+  int64_t token_count;
+  int64_t row_count;
+  int64_t begin_us;
 };
 
 struct UploadRequest {
@@ -63,7 +74,10 @@ class Worker::Pipeline {
   void RunEngine();
   void Compute(const UnitPointer& unit);
   int64_t SequencesLeftByOthers(UnitInFlight& unit);
-  Status ForwardBatch(UnitInFlight& unit, const BatchRange& batch);
+  void BeginBatch(const UnitPointer& unit, const BatchRange& batch);
+  void FinishOldestBatch();
+  void FinishBatches();
+  void EndRows(const UnitPointer& unit, const BatchRange& batch, bool is_last);
   bool WorthFinishing(const UnitInFlight& unit, size_t next_batch) const;
   void WaitWhileHeartbeatIsStale();
   void Seal();
@@ -85,6 +99,8 @@ class Worker::Pipeline {
   const Options& options_;
   Uploader uploader_;
   ArenaRing ring_;
+  std::deque<BatchInFlight> in_flight_;  // in the engine, the oldest first; the engine thread's
+  int64_t last_finish_us_ = 0;
   BoundedQueue<UnitPointer> fed_{1};
   BoundedQueue<SealRequest> filled_{64};
   BoundedQueue<UploadRequest> sealed_{8};
@@ -240,11 +256,16 @@ UnitPointer Worker::Pipeline::Tokenise(const Ledger::Claimed& claimed) {
 
 // --- engine ---
 
+// An engine may have several batches begun, of several units: it is never waited for while there is
+// more to begin.
 void Worker::Pipeline::RunEngine() {
   while (true) {
     const int64_t wait_begin_us = p_.clock.MonotonicUs();
     ++units_asked_for_;
-    std::optional<UnitPointer> unit = fed_.Pop();
+    std::optional<UnitPointer> unit;
+    while (!(unit = in_flight_.empty() ? fed_.Pop() : fed_.TryPop()) && !in_flight_.empty()) {
+      FinishOldestBatch();
+    }
     p_.progress.engine_wait_for_unit_us += p_.clock.MonotonicUs() - wait_begin_us;
     if (!unit) return;
     if (Stopping()) {
@@ -258,6 +279,8 @@ void Worker::Pipeline::RunEngine() {
 void Worker::Pipeline::Compute(const UnitPointer& unit) {
   const UnitJob& job = unit->job;
   unit->builder.emplace(p_.format, job);
+  // The arena that is waited for may be that of a batch in the engine.
+  if (!ring_.has_free()) FinishBatches();
   const int64_t wait_begin_us = p_.clock.MonotonicUs();
   Result<ArenaRing::Lease> arena = ring_.Acquire(unit->builder->file_bytes());
   p_.progress.engine_wait_for_arena_us += p_.clock.MonotonicUs() - wait_begin_us;
@@ -268,20 +291,85 @@ void Worker::Pipeline::Compute(const UnitPointer& unit) {
   const int64_t sequences_done = SequencesLeftByOthers(*unit);
   for (size_t i = 0; i < job.batches.size(); ++i) {
     const BatchRange& batch = job.batches[i];
-    if (batch.end_sequence > sequences_done) {
-      WaitWhileHeartbeatIsStale();
-      if (Stopping() && !WorthFinishing(*unit, i)) {
-        filled_.Push({unit, SealStep::kHandOver, 0, batch.first_sequence});
-        return;
-      }
-      const Status status = ForwardBatch(*unit, batch);
-      if (!status.ok()) return FailUnit(*unit, LeaseEnd::kFailed, status);
+    const bool is_last = i + 1 == job.batches.size();
+    if (batch.end_sequence <= sequences_done) {
+      EndRows(unit, batch, is_last);
+      continue;
     }
-    const int64_t end_row = job.row_offsets[static_cast<size_t>(batch.end_sequence)];
-    filled_.Push({unit, SealStep::kRows, end_row, batch.end_sequence});
+    WaitWhileHeartbeatIsStale();
+    if (Stopping() && !WorthFinishing(*unit, i)) {
+      FinishBatches();
+      if (unit->engine_status.ok()) {
+        filled_.Push({unit, SealStep::kHandOver, 0, batch.first_sequence});
+      }
+      return;
+    }
+    BeginBatch(unit, batch);
+    if (!unit->engine_status.ok()) return;
   }
+  if (job.batches.empty()) {
+    bytes_to_upload_ += unit->builder->file_bytes();
+    filled_.Push({unit, SealStep::kComplete, job.row_count(), job.sequence_count()});
+  }
+}
+
+// The rows of a batch are in place.
+void Worker::Pipeline::EndRows(const UnitPointer& unit, const BatchRange& batch, bool is_last) {
+  const UnitJob& job = unit->job;
+  const int64_t end_row = job.row_offsets[static_cast<size_t>(batch.end_sequence)];
+  filled_.Push({unit, SealStep::kRows, end_row, batch.end_sequence});
+  if (!is_last) return;
   bytes_to_upload_ += unit->builder->file_bytes();
   filled_.Push({unit, SealStep::kComplete, job.row_count(), job.sequence_count()});
+}
+
+// Makes room in the engine's queue afterwards, so that with a queue of one a batch is done here.
+void Worker::Pipeline::BeginBatch(const UnitPointer& unit, const BatchRange& batch) {
+  const int64_t first_row = unit->job.row_offsets[static_cast<size_t>(batch.first_sequence)];
+  const EngineBatch engine_batch(unit->job, batch);
+  const PackedBatch packed = engine_batch.packed();
+  const int64_t begin_us = p_.clock.MonotonicUs();
+  const Status status = p_.engine.Submit(packed, unit->builder->Outputs(first_row));
+  if (!status.ok()) {
+    FinishBatches();
+    if (!unit->engine_status.ok()) return;  // an earlier batch of it failed, and ended it
+    unit->engine_status = status;
+    return FailUnit(*unit, LeaseEnd::kFailed, status);
+  }
+  in_flight_.push_back({.unit = unit,
+                        .range = batch,
+                        .is_last = batch.end_sequence == unit->job.sequence_count(),
+                        .token_count = packed.token_count(),
+                        .row_count = packed.row_count(),
+                        .begin_us = begin_us});
+  while (in_flight_.size() >= p_.engine.queue_depth()) FinishOldestBatch();
+}
+
+void Worker::Pipeline::FinishOldestBatch() {
+  const Status status = p_.engine.Finish();
+  const BatchInFlight batch = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  // Of its own: batches that were begun before it took the time before.
+  const int64_t now_us = p_.clock.MonotonicUs();
+  const int64_t took_us = now_us - std::max(batch.begin_us, last_finish_us_);
+  last_finish_us_ = now_us;
+  UnitInFlight& unit = *batch.unit;
+  if (unit.engine_status.ok()) unit.engine_status = status;
+  if (unit.engine_status.ok()) {
+    batch_us_ = batch_us_ == 0 ? took_us : (3 * batch_us_ + took_us) / 4;
+    p_.progress.engine_busy_us += took_us;
+    p_.progress.tokens_computed += batch.token_count;
+    p_.progress.rows_computed += batch.row_count;
+    p_.progress.progressed_unix_ms = p_.clock.UnixMs();
+    return EndRows(batch.unit, batch.range, batch.is_last);
+  }
+  const bool has_more = std::any_of(in_flight_.begin(), in_flight_.end(),
+                                    [&](const auto& other) { return other.unit == batch.unit; });
+  if (!has_more) FailUnit(unit, LeaseEnd::kFailed, unit.engine_status);
+}
+
+void Worker::Pipeline::FinishBatches() {
+  while (!in_flight_.empty()) FinishOldestBatch();
 }
 
 // Takes over what an earlier session has left of the unit: a whole shard that it could not upload,
@@ -296,21 +384,6 @@ int64_t Worker::Pipeline::SequencesLeftByOthers(UnitInFlight& unit) {
   if (unit.job.epoch == 1) return 0;
   const Result<int64_t> handed_over = LoadHandover(p_.store, p_.format, unit.job, *unit.builder);
   return handed_over.ok() ? *handed_over : 0;
-}
-
-Status Worker::Pipeline::ForwardBatch(UnitInFlight& unit, const BatchRange& batch) {
-  const int64_t first_row = unit.job.row_offsets[static_cast<size_t>(batch.first_sequence)];
-  const EngineBatch engine_batch(unit.job, batch);
-  const PackedBatch packed = engine_batch.packed();
-  const int64_t begin_us = p_.clock.MonotonicUs();
-  RETURN_IF_ERROR(p_.engine.Forward(packed, unit.builder->Outputs(first_row)));
-  const int64_t took_us = p_.clock.MonotonicUs() - begin_us;
-  batch_us_ = batch_us_ == 0 ? took_us : (3 * batch_us_ + took_us) / 4;
-  p_.progress.engine_busy_us += took_us;
-  p_.progress.tokens_computed += packed.token_count();
-  p_.progress.rows_computed += packed.row_count();
-  p_.progress.progressed_unix_ms = p_.clock.UnixMs();
-  return OkStatus();
 }
 
 // After a stop request: can the rest of the unit be computed and uploaded inside the grace period?

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "forecast/suggestions.h"
+#include "roofline/batch_estimate.h"
 
 namespace thresher {
 namespace {
@@ -32,14 +33,42 @@ std::vector<HookVolume> HookVolumes(const ShardFormat& format, double rows) {
   return volumes;
 }
 
-MachineForecast ForecastFor(const MachinePrice& machine, double flops, double bytes,
-                            int64_t workers) {
+// The whole run's work as a chip's share of it is reckoned.
+struct RunWork {
+  double flops = 0;
+  double tokens = 0;
+  double bytes = 0;      // of all shards
+  double row_bytes = 0;  // of a token
+};
+
+// Seconds that one chip needs at the roofline, in batches of `batch_tokens`; says what bounds it.
+double RooflineSeconds(const Graph& pruned, const RunWork& work, int64_t batch_tokens,
+                       const Chip& chip, MachineForecast& forecast) {
+  const double tokens = std::min(work.tokens, static_cast<double>(batch_tokens));
+  const double batches = work.tokens / tokens;
+  BatchEstimateInputs inputs{.pruned = pruned,
+                             .tokens = tokens,
+                             .flops = work.flops / batches,
+                             .row_bytes = work.row_bytes};
+  forecast.chips_a_batch = ChipsForModel(inputs, chip);
+  inputs.chips = forecast.chips_a_batch.value_or(1);
+  const Roofline roofline = RooflineOf(chip, EstimateBatchWork(inputs));
+  forecast.bound = roofline.bound();
+  return roofline.seconds() * static_cast<double>(inputs.chips) * batches;
+}
+
+MachineForecast ForecastFor(const MachinePrice& machine, const Graph& pruned, const RunWork& work,
+                            int64_t batch_tokens, int64_t workers) {
   const auto count = static_cast<double>(workers);
   MachineForecast forecast;
   forecast.machine = machine;
-  const double speed = machine.peak_tflops * kTera * machine.efficiency;
-  forecast.compute_hours = flops / speed / count / kSecondsOfHour;
-  forecast.upload_hours = bytes / (machine.upload_gb_per_second * kGiga) / count / kSecondsOfHour;
+  double seconds = work.flops / (machine.peak_tflops * kTera);
+  if (machine.chip && work.tokens > 0) {
+    seconds = RooflineSeconds(pruned, work, batch_tokens, *machine.chip, forecast);
+  }
+  forecast.compute_hours = seconds / machine.efficiency / count / kSecondsOfHour;
+  forecast.upload_hours =
+      work.bytes / (machine.upload_gb_per_second * kGiga) / count / kSecondsOfHour;
   const double machine_hours = forecast.hours() * count;
   forecast.on_demand_cost = machine_hours * machine.on_demand_per_hour;
   if (machine.spot_per_hour) forecast.spot_cost = machine_hours * *machine.spot_per_hour;
@@ -103,9 +132,14 @@ Result<Forecast> MakeForecast(const ForecastInputs& inputs) {
     forecast.trial_hours = forecast.flops.all() / inputs.trial->flops_per_second /
                            static_cast<double>(inputs.workers) / kSecondsOfHour;
   }
+  ASSIGN_OR_RETURN(const Graph pruned, inputs.model.graph.PrunedTo(inputs.hooks));
+  const RunWork work{.flops = forecast.flops.all(),
+                     .tokens = survey.tokens.value,
+                     .bytes = forecast.bytes,
+                     .row_bytes = forecast.bytes_per_token};
   for (const MachinePrice& machine : inputs.machines) {
     forecast.machines.push_back(
-        ForecastFor(machine, forecast.flops.all(), forecast.bytes, inputs.workers));
+        ForecastFor(machine, pruned, work, inputs.batch_tokens, inputs.workers));
   }
   forecast.storage = OfScheme(inputs.prices.storage, inputs.scheme);
   forecast.egress = OfScheme(inputs.prices.egress, inputs.scheme);

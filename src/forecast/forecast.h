@@ -36,6 +36,7 @@ struct ForecastInputs {
   std::optional<int64_t> unit_count =
       std::nullopt;  // as planned; nothing: worked out from the bytes
   int64_t workers = 1;
+  int64_t batch_tokens = 2048;  // of an accelerator's batches
   std::optional<TrialSpeed> trial = std::nullopt;
   PriceList prices = {};
   std::vector<MachinePrice> machines = {};
@@ -63,6 +64,11 @@ struct MachineForecast {
   MachinePrice machine;
   double compute_hours = 0;  // of the whole run with all workers side by side
   double upload_hours = 0;   // the same; the two overlap
+  // Of a machine whose chip is known (RooflineOf): what bounds its computing, "compute", "memory"
+  // or "links"; and how many chips share each batch because one does not hold the model. Nothing:
+  // eight do not hold it either, and the other figures leave that out of account.
+  std::string bound = "compute";
+  std::optional<int64_t> chips_a_batch = 1;
   double hours() const { return std::max(compute_hours, upload_hours); }
   double on_demand_cost = 0;
   std::optional<double> spot_cost;

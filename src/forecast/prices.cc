@@ -123,12 +123,31 @@ PriceOrigin Origin(TableReader& reader, const toml::table& table) {
   return {.as_of = Date(reader, table), .source = reader.Text("source")};
 }
 
+// A machine has a chip of the table, or a peak.
+void ReadPeak(TableReader& reader, const toml::table& table, MachinePrice& machine) {
+  if (!table.contains("chip")) {
+    machine.peak_tflops = reader.Number("peak_tflops", 0, kMuch);
+    return;
+  }
+  const Result<Chip> chip = FindChip(reader.Text("chip"));
+  if (chip.ok()) {
+    machine.chip = *chip;
+    machine.peak_tflops = chip->peak_flops / 1e12;
+  } else {
+    reader.Fail(table.get("chip")->source(), "chip", chip.status().message());
+  }
+  if (table.contains("peak_tflops")) {
+    reader.Fail(table.get("peak_tflops")->source(), "peak_tflops",
+                "the chip has one; give one of the two");
+  }
+}
+
 Result<MachinePrice> ReadMachine(const toml::table& table, const std::string& path) {
   TableReader reader(table, path, "[[machine]]");
   MachinePrice machine;
   machine.name = reader.Text("name");
   machine.description = reader.Text("description");
-  machine.peak_tflops = reader.Number("peak_tflops", 0, kMuch);
+  ReadPeak(reader, table, machine);
   machine.efficiency = reader.Number("efficiency", 0, 1);
   machine.upload_gb_per_second = reader.Number("upload_gb_per_second", 0, kMuch);
   machine.on_demand_per_hour = reader.Number("on_demand_per_hour", kBelowNothing, kMuch);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "roofline/chip.h"
 
 namespace thresher {
 
@@ -20,8 +21,9 @@ struct PriceOrigin {
 struct MachinePrice {
   std::string name;
   std::string description;
-  double peak_tflops = 0;
-  double efficiency = 0;  // above 0, at most 1
+  std::optional<Chip> chip;  // of an accelerator that the table of chips knows
+  double peak_tflops = 0;    // the chip's, if there is one
+  double efficiency = 0;     // above 0, at most 1
   double upload_gb_per_second = 0;
   double on_demand_per_hour = 0;
   std::optional<double> spot_per_hour;

@@ -24,6 +24,18 @@ TEST(PricesTest, BuiltInOnesAreValid) {
   EXPECT_THAT(prices->FindMachine("tpu-v9").status().message(), HasSubstr("tpu-v5e"));
 }
 
+TEST(PricesTest, AnAcceleratorHasItsChipsFigures) {
+  const Result<PriceList> prices = ParsePrices(BuiltInPrices(), "prices.toml");
+  ASSERT_TRUE(prices.ok());
+  const Result<MachinePrice> v5e = prices->FindMachine("tpu-v5e");
+  ASSERT_TRUE(v5e.ok() && v5e->chip);
+  EXPECT_EQ(v5e->chip->name, "v5e");
+  EXPECT_EQ(v5e->peak_tflops, 197);
+  const Result<MachinePrice> cpu = prices->FindMachine("gcp-c3-cpu");
+  ASSERT_TRUE(cpu.ok());
+  EXPECT_FALSE(cpu->chip);
+}
+
 std::string ErrorOf(const std::string& text) {
   const Result<PriceList> prices = ParsePrices(text, "p.toml");
   return prices.ok() ? "" : prices.status().message();
@@ -45,6 +57,22 @@ TEST(PricesTest, MistakesNameLineAndKey) {
   std::string date = good;
   date.replace(date.find("2025-06"), 7, "June 25");
   EXPECT_THAT(ErrorOf(date), HasSubstr("key as_of: expected a month"));
+}
+
+TEST(PricesTest, AMachineHasAChipOrAPeak) {
+  const auto error_of = [](const std::string& speed) {
+    return ErrorOf("currency = \"USD\"\n[[machine]]\n" + speed +
+                   "name = \"a\"\ndescription = \"b\"\nefficiency = 0.4\n"
+                   "upload_gb_per_second = 1\non_demand_per_hour = 1\nas_of = \"2025-06\"\n"
+                   "source = \"s\"\n");
+  };
+  EXPECT_EQ(error_of("chip = \"v5e\"\n"), "");
+  EXPECT_EQ(error_of("peak_tflops = 3\n"), "");
+  EXPECT_THAT(error_of(""), HasSubstr("key peak_tflops: is missing"));
+  EXPECT_THAT(error_of("chip = \"v9\"\n"), HasSubstr("p.toml:3:8: [[machine]]: key chip: expected "
+                                                     "one of v4, v5e"));
+  EXPECT_THAT(error_of("chip = \"v5e\"\npeak_tflops = 3\n"),
+              HasSubstr("p.toml:4:15: [[machine]]: key peak_tflops"));
 }
 
 TEST(PricesTest, SurvivesChangedBytes) {

@@ -91,15 +91,19 @@ Json MoneyJson(const ForecastInputs& inputs, const Forecast& forecast) {
                {"storage", Json::array()},
                {"egress", Json::array()}};
   for (const MachineForecast& machine : forecast.machines) {
-    json["machines"].push_back(OriginJson({{"name", machine.machine.name},
-                                           {"peak_tflops", machine.machine.peak_tflops},
-                                           {"efficiency", machine.machine.efficiency},
-                                           {"compute_hours", machine.compute_hours},
-                                           {"upload_hours", machine.upload_hours},
-                                           {"hours", machine.hours()},
-                                           {"on_demand", machine.on_demand_cost},
-                                           {"spot", OrNull(machine.spot_cost)}},
-                                          machine.machine.origin));
+    json["machines"].push_back(
+        OriginJson({{"name", machine.machine.name},
+                    {"peak_tflops", machine.machine.peak_tflops},
+                    {"efficiency", machine.machine.efficiency},
+                    {"chip", machine.machine.chip ? Json(machine.machine.chip->name) : Json()},
+                    {"chips_a_batch", OrNull(machine.chips_a_batch)},
+                    {"compute_bound_by", machine.bound},
+                    {"compute_hours", machine.compute_hours},
+                    {"upload_hours", machine.upload_hours},
+                    {"hours", machine.hours()},
+                    {"on_demand", machine.on_demand_cost},
+                    {"spot", OrNull(machine.spot_cost)}},
+                   machine.machine.origin));
   }
   for (const StoragePrice& price : forecast.storage) {
     json["storage"].push_back(OriginJson(

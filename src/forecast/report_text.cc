@@ -228,22 +228,27 @@ class TextReport {
                            FormatCount(inputs_.workers)));
     }
     if (forecast_.machines.empty()) return;
-    Line("machines", fmt::format("{}; estimates: peak x assumed efficiency, or the upload if "
-                                 "that is slower",
-                                 workers));
-    Line("",
-         "to compare: this version computes on CPUs only, engines for accelerators are to come");
-    Line("", fmt::format("{:<14} {:>8} {:>5} {:>14} {:<8} {:>11} {:>11}  {}", "", "TFLOP/s", "eff.",
-                         "time", "bound by", inputs_.prices.currency, "pre-empt.", "as of"));
+    Line("machines",
+         fmt::format(
+             "{}; estimates: the chip's roofline (a CPU's peak) x assumed efficiency, or the "
+             "upload if that is slower",
+             workers));
+    Line("", fmt::format("{:<14} {:>8} {:>5} {:>6} {:>14} {:<8} {:>11} {:>11}  {}", "", "TFLOP/s",
+                         "eff.", "chips", "time", "bound by", inputs_.prices.currency, "pre-empt.",
+                         "as of"));
     for (const MachineForecast& machine : forecast_.machines) {
       const bool is_compute = machine.compute_hours >= machine.upload_hours;
-      Line("", fmt::format("{:<14} {:>8.0f} {:>5.2f} {:>14} {:<8} {:>11} {:>11}  {}",
+      const std::string chips = !machine.machine.chip   ? "-"
+                                : machine.chips_a_batch ? fmt::to_string(*machine.chips_a_batch)
+                                                        : "> 8";
+      Line("", fmt::format("{:<14} {:>8.0f} {:>5.2f} {:>6} {:>14} {:<8} {:>11} {:>11}  {}",
                            machine.machine.name, machine.machine.peak_tflops,
-                           machine.machine.efficiency, Hours(machine.hours()),
-                           is_compute ? "compute" : "upload", Money(machine.on_demand_cost),
+                           machine.machine.efficiency, chips, Hours(machine.hours()),
+                           is_compute ? machine.bound : "upload", Money(machine.on_demand_cost),
                            machine.spot_cost ? Money(*machine.spot_cost) : "-",
                            machine.machine.origin.as_of));
     }
+    Line("", "chips: that must share each batch, so that they hold the model");
   }
 
   void Prices() {

@@ -52,7 +52,7 @@ double BatchFlops(const Graph& pruned, std::span<const int64_t> offsets) {
 }
 
 Result<TrialSpeed> RunTrial(const Model& model, const std::vector<HookPoint>& hooks,
-                            const CpuEngineOptions& options,
+                            const EngineOptions& options,
                             std::span<const std::vector<int32_t>> sequences, double seconds,
                             Clock& clock) {
   THRESHER_CHECK(!sequences.empty());
@@ -66,7 +66,7 @@ Result<TrialSpeed> RunTrial(const Model& model, const std::vector<HookPoint>& ho
     most_rows = std::max(most_rows, batch.offsets.back());
   }
   const BatchOutputs outputs(format, most_rows);
-  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, CreateCpuEngine(model, hooks, options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, CreateEngine(model, hooks, options));
   RETURN_IF_ERROR(engine->Forward(batches.front().packed(), outputs.outputs()));
   TrialSpeed speed;
   double flops = 0;

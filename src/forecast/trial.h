@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "engine/cpu/cpu_engine.h"
+#include "engine/create_engine.h"
 #include "forecast/forecast.h"
 #include "model/model.h"
 
@@ -20,7 +20,7 @@ double BatchFlops(const Graph& pruned, std::span<const int64_t> offsets);
 // nor is any of them. After one batch that is not counted, batches of them run in turn until
 // `seconds` have passed, at least one. Loads the weights that the hook points need.
 Result<TrialSpeed> RunTrial(const Model& model, const std::vector<HookPoint>& hooks,
-                            const CpuEngineOptions& options,
+                            const EngineOptions& options,
                             std::span<const std::vector<int32_t>> sequences, double seconds,
                             Clock& clock);
 

@@ -211,6 +211,10 @@ std::string Weights::Fingerprint() const {
   return fingerprinter.Finish();
 }
 
+void Weights::DropPages() const {
+  for (const MappedFile& file : files_) file.DropPages();
+}
+
 int64_t Weights::total_bytes() const {
   int64_t total = 0;
   for (const auto& [name, tensor] : tensors_) total += static_cast<int64_t>(tensor.bytes.size());

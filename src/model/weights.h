@@ -43,6 +43,9 @@ class Weights {
   // few threads.
   std::string Fingerprint() const;
 
+  // Takes the files' pages out of this process's memory; they come back when they are read again.
+  void DropPages() const;
+
   // The bytes of all tensors together.
   int64_t total_bytes() const;
 

@@ -7,8 +7,8 @@
 #include <optional>
 #include <utility>
 
-#include "engine/cpu/cpu_engine.h"
 #include "engine/cpu/parallel.h"
+#include "engine/create_engine.h"
 #include "verify/expected_shard.h"
 #include "verify/row_identity.h"
 #include "verify/run_inputs.h"
@@ -190,12 +190,18 @@ Result<std::unique_ptr<Engine>> Verification::MakeEngine(const RunRecords& recor
     hooks.push_back(point);
   }
   if (options_.create_engine) return options_.create_engine(model, hooks);
-  return CreateCpuEngine(
-      model, hooks,
-      {.compute = records.run.spec.capture.compute == "f32" ? CpuCompute::kF32 : CpuCompute::kBf16,
-       .threads = threads_,
-       .max_batch_tokens = records.run.spec.capture.batch_tokens,
-       .stored_dtype = DType::kF32});
+  // The CPU engine, whatever the run's: what it gives is right for all of them.
+  const bool in_f32 = records.run.spec.capture.compute == "f32";
+  return CreateEngine(model, hooks,
+                      {.engine = "cpu",
+                       .compute = in_f32 ? DType::kF32 : DType::kBf16,
+                       .threads = threads_,
+                       .max_batch_tokens = records.run.spec.capture.batch_tokens,
+                       .stored_dtype = DType::kF32,
+                       .mesh = {},
+                       .executable_cache = {},
+                       .device_timeout_ms = {},
+                       .on_hang = {}});
 }
 
 Status Verification::Recompute(const RunRecords& records, const RunInputs& inputs) {

@@ -33,6 +33,8 @@ Json ToJson(const RunSpec& spec) {
                      {"compute", spec.capture.compute},
                      {"engine", spec.capture.engine},
                      {"batch_tokens", spec.capture.batch_tokens}};
+  // The CPU engine's runs are older than this field.
+  if (!spec.capture.plugin.empty()) json["capture"]["plugin"] = spec.capture.plugin;
   json["shard_bytes"] = spec.shard_bytes;
   json["program_version"] = spec.program_version;
   return json;
@@ -112,6 +114,7 @@ Result<RunSpec> RunSpec::FromText(std::string_view text, std::string_view name) 
                   .dtype = capture.String("dtype"),
                   .compute = capture.String("compute"),
                   .engine = capture.String("engine"),
+                  .plugin = capture.Has("plugin") ? capture.String("plugin") : "",
                   .batch_tokens = capture.Integer("batch_tokens", 1)};
   spec.shard_bytes = fields.Integer("shard_bytes", 1);
   spec.program_version = fields.String("program_version");
@@ -147,6 +150,13 @@ std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& work
   }
   if (run.capture.hooks != worker.capture.hooks) lines.push_back(HookDifference(run, worker));
   return lines;
+}
+
+bool DifferInEngineOnly(const RunSpec& run, const RunSpec& worker) {
+  RunSpec with_runs_engine = worker;
+  with_runs_engine.capture.engine = run.capture.engine;
+  with_runs_engine.capture.plugin = run.capture.plugin;
+  return !DifferingFields(run, worker).empty() && DifferingFields(run, with_runs_engine).empty();
 }
 
 }  // namespace thresher

@@ -41,7 +41,8 @@ struct RunSpec {
     std::vector<std::string> hooks;  // names, in the order of the shards
     std::string dtype;               // stored dtype: "bf16"
     std::string compute;             // "f32" or "bf16"
-    std::string engine;              // "cpu"
+    std::string engine;              // "cpu", "tpu", ...
+    std::string plugin = {};         // what the engine runs through; empty: nothing
     int64_t batch_tokens = 0;        // the engine's packing: part of what decides the last bits
   } capture;
 
@@ -61,6 +62,9 @@ struct RunSpec {
 // One line for each field that differs: "model.weights_fingerprint: the run has A, this worker B".
 // Empty if both may work on the same run.
 std::vector<std::string> DifferingFields(const RunSpec& run, const RunSpec& worker);
+
+// True if they differ in the engine, or in what it runs through, and in nothing else.
+bool DifferInEngineOnly(const RunSpec& run, const RunSpec& worker);
 
 }  // namespace thresher
 

@@ -3,28 +3,24 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
-#include <new>
 
 namespace thresher {
 
-// Memory that begins at a cache line, zero at first.
+// Gives back memory of an AlignedBuffer.
+struct ReleaseAligned {
+  size_t mapped_bytes = 0;  // 0: from the heap
+  void operator()(std::byte* data) const;
+};
+
+// Memory that begins at a cache line, zero at first. Large memory begins at a huge page and is
+// asked for in huge pages: a product that streams weights through the caches then misses far fewer
+// address translations. Its pages are taken when they are first written, near the core that does.
 class AlignedBuffer {
  public:
   // Makes room for `bytes` bytes. If it has to grow, the contents become zero. Throws
   // std::bad_alloc.
-  void Reserve(int64_t bytes) {
-    if (bytes <= bytes_) return;
-    const size_t rounded = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
-    data_.reset();
-    bytes_ = 0;
-    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded)));
-    if (data_ == nullptr) throw std::bad_alloc();
-    std::memset(data_.get(), 0, rounded);
-    bytes_ = static_cast<int64_t>(rounded);
-  }
+  void Reserve(int64_t bytes);
 
   std::byte* data() { return data_.get(); }
   const std::byte* data() const { return data_.get(); }
@@ -36,12 +32,7 @@ class AlignedBuffer {
   }
 
  private:
-  static constexpr size_t kAlignment = 64;
-  struct Free {
-    void operator()(std::byte* data) const { std::free(data); }
-  };
-
-  std::unique_ptr<std::byte, Free> data_;
+  std::unique_ptr<std::byte, ReleaseAligned> data_;
   int64_t bytes_ = 0;
 };
 

@@ -30,7 +30,9 @@ int64_t QueryCount(const AttentionArguments& arguments, int64_t sequence, int64_
 }  // namespace
 
 BlockedAttention::BlockedAttention(MatmulCache& cache, int threads)
-    : cache_(cache), threads_(threads), scratch_(static_cast<size_t>(threads)) {}
+    : cache_(cache), threads_(threads) {
+  for (int thread = 0; thread < threads; ++thread) scratch_.emplace_back(cache.engine());
+}
 
 Status BlockedAttention::Run(const AttentionArguments& arguments) {
   RETURN_IF_ERROR(CatchExceptions([&] {
@@ -140,7 +142,6 @@ void BlockedAttention::ReadQueries(const AttentionArguments& arguments, const Ta
   scratch.mixed.Reserve(rows * arguments.head_dim * float_bytes);
   scratch.largest.Reserve(rows * float_bytes);
   scratch.sum.Reserve(rows * float_bytes);
-  scratch.matmul.Reserve(cache_.scratchpad_bytes());
 
   // The heads that share a key/value head are neighbours, so row i * heads_per_kv_head + h is the
   // h-th head of query i.
@@ -167,7 +168,7 @@ void BlockedAttention::AddKeyBlock(const AttentionArguments& arguments, const Ta
   score_matmuls_[width]->Execute({.left = scratch.queries.data(),
                                   .right = keys_.data() + offset,
                                   .out = scratch.scores.data()},
-                                 scratch.matmul.data());
+                                 scratch.matmul_caller);
   std::byte* probabilities =
       dtype == DType::kF32 ? scratch.scores.data() : scratch.probabilities.data();
   UpdateSoftmax({.rows = StackedRows(arguments),
@@ -185,7 +186,7 @@ void BlockedAttention::AddKeyBlock(const AttentionArguments& arguments, const Ta
                  .mixed = scratch.mixed.as<float>()});
   mix_matmuls_[width]->Execute(
       {.left = probabilities, .right = values_.data() + offset, .out = scratch.mixed.data()},
-      scratch.matmul.data());
+      scratch.matmul_caller);
 }
 
 void BlockedAttention::WriteResult(const AttentionArguments& arguments, const Task& task,

@@ -58,13 +58,15 @@ class BlockedAttention {
 
   // A block of scores, and what is kept per row from block to block.
   struct Scratch {
+    explicit Scratch(const dnnl::engine& engine) : matmul_caller(engine) {}
+
     AlignedBuffer queries;
     AlignedBuffer scores;
     AlignedBuffer probabilities;
     AlignedBuffer mixed;
     AlignedBuffer largest;
     AlignedBuffer sum;
-    AlignedBuffer matmul;
+    MatmulCaller matmul_caller;
   };
 
   void PlanTasks(const AttentionArguments& arguments);

@@ -111,6 +111,7 @@ const Case kCases[] = {
     {.lengths = {577}, .heads = 7, .kv_heads = 1, .head_dim = 16},
     {.lengths = {70}, .heads = 2, .kv_heads = 2, .head_dim = 256},
     {.lengths = {129}, .heads = 4, .kv_heads = 1, .head_dim = 96},
+    {.lengths = {1, 66}, .heads = 2, .kv_heads = 1, .head_dim = 128},
     {.lengths = {40}, .heads = 2, .kv_heads = 1, .head_dim = 5},
     {.lengths = {3, 200}, .heads = 2, .kv_heads = 1, .head_dim = 32, .window = 1},
     {.lengths = {600, 90}, .heads = 2, .kv_heads = 1, .head_dim = 32, .window = 64},

@@ -14,6 +14,8 @@ Result<std::unique_ptr<Engine>> CreateCpuEngine(const Model& model,
   };
   ASSIGN_OR_RETURN(std::unique_ptr<GraphEngine> engine,
                    GraphEngine::Create(model.graph, lookup, hooks, options));
+  // What the engine reads of the file from now on is rows of the embedding table.
+  model.weights.DropPages();
   return std::unique_ptr<Engine>(std::move(engine));
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/common/engine_checks.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/processor.h"
@@ -21,6 +22,7 @@ namespace {
 // Products run on a multiple of this many rows, so that there are few primitives.
 constexpr int64_t kRowGranule = 32;
 constexpr int64_t kLargestChunk = 256;
+constexpr int64_t kCacheLine = 64;
 // Captured rows that are widened to f32 at a time.
 constexpr int64_t kWidenedRows = 16;
 
@@ -49,9 +51,11 @@ GraphEngine::GraphEngine(Program program, const CpuEngineOptions& options, int t
       threads_(threads),
       matmuls_(dnnl::engine(dnnl::engine::kind::cpu, 0)),
       attention_(matmuls_, threads),
-      workers_(static_cast<size_t>(threads)),
       batch_buffers_(program_.buffers.size()) {
-  for (Worker& worker : workers_) worker.chunk_buffers.resize(program_.buffers.size());
+  for (int thread = 0; thread < threads; ++thread) {
+    workers_.push_back({.chunk_buffers = std::vector<AlignedBuffer>(program_.buffers.size()),
+                        .matmul_caller = MatmulCaller(matmuls_.engine())});
+  }
   for (const std::vector<float>& frequencies : program_.rope_frequencies) {
     rope_tables_.emplace_back(frequencies);
   }
@@ -66,10 +70,7 @@ Result<std::unique_ptr<GraphEngine>> GraphEngine::Create(const Graph& graph,
                                                          const WeightLookup& lookup,
                                                          const std::vector<HookPoint>& hooks,
                                                          const CpuEngineOptions& options) {
-  if (hooks.empty()) return InvalidArgument("no hook points: there is nothing to compute");
-  if (std::ranges::adjacent_find(hooks, std::greater_equal<>()) != hooks.end()) {
-    return InvalidArgument("the hook points must be sorted, each once");
-  }
+  RETURN_IF_ERROR(CheckHooks(hooks));
   if (options.threads < 0) {
     return InvalidArgument(fmt::format("{} threads: must not be negative", options.threads));
   }
@@ -85,7 +86,9 @@ Result<std::unique_ptr<GraphEngine>> GraphEngine::Create(const Graph& graph,
   }
   const DType compute = in_bf16 ? DType::kBf16 : DType::kF32;
   const int threads = options.threads > 0 ? options.threads : UsableCores();
-  ASSIGN_OR_RETURN(Program program, CompileProgram(graph, hooks, compute));
+  // oneDNN's products with AMX slow down where they add up thousands of products an element.
+  const bool sums_gate_blocks = options.sums_gate_blocks.value_or(in_bf16 && OneDnnHasAmx());
+  ASSIGN_OR_RETURN(Program program, CompileProgram(graph, hooks, compute, sums_gate_blocks));
   std::unique_ptr<GraphEngine> engine;
   RETURN_IF_ERROR(CatchExceptions(
       [&] { engine.reset(new GraphEngine(std::move(program), options, threads)); }));
@@ -121,7 +124,8 @@ Status GraphEngine::LoadWeights(const Graph& graph, const WeightLookup& lookup) 
     parts.emplace_back();
     for (const LinearPlan::Part& part : plan.parts) {
       ASSIGN_OR_RETURN(WeightView weight, find(part.weight));
-      parts.back().push_back({slice(std::move(weight), part), std::nullopt});
+      parts.back().push_back(
+          {slice(std::move(weight), part), std::nullopt, part.first_input, part.inputs});
       if (!part.bias) continue;
       ASSIGN_OR_RETURN(WeightView bias, find(*part.bias));
       parts.back().back().bias = slice(std::move(bias), part);
@@ -130,50 +134,22 @@ Status GraphEngine::LoadWeights(const Graph& graph, const WeightLookup& lookup) 
   RETURN_IF_ERROR(CatchExceptions([&] {
     const SingleThreadScope single_thread;
     for (size_t i = 0; i < parts.size(); ++i) {
-      linears_.emplace_back(parts[i], program_.compute, program_.linears[i].out, matmuls_);
+      const LinearPlan& plan = program_.linears[i];
+      linears_.emplace_back(
+          parts[i],
+          MatmulShape{.in = program_.compute, .out = plan.out, .accumulates = plan.accumulates},
+          matmuls_);
     }
+    packed_weights_.Reserve(packed_bytes());
   }));
+  std::vector<int64_t> offsets = {0};
+  for (const PackedLinear& linear : linears_) {
+    offsets.push_back(offsets.back() + RoundUp(linear.packed_bytes(), kCacheLine));
+  }
   return ParallelFor(threads_, static_cast<int64_t>(parts.size()), [&](int64_t index, int) {
     const auto i = static_cast<size_t>(index);
-    linears_[i].Pack(parts[i]);
+    linears_[i].Pack(parts[i], packed_weights_.data() + offsets[i]);
   });
-}
-
-Status GraphEngine::CheckBatch(const PackedBatch& batch,
-                               std::span<const HookOutput> outputs) const {
-  const std::span<const int64_t> offsets = batch.sequence_offsets;
-  const auto tokens = static_cast<int64_t>(batch.token_ids.size());
-  if (offsets.size() < 2 || offsets.front() != 0 || offsets.back() != tokens) {
-    return InvalidArgument("sequence offsets must go from 0 to the number of tokens");
-  }
-  if (std::ranges::adjacent_find(offsets, std::greater_equal<>()) != offsets.end()) {
-    return InvalidArgument("sequence offsets must rise: no sequence is empty");
-  }
-  if (outputs.size() != output_count_) {
-    return InvalidArgument(
-        fmt::format("{} outputs for {} hook points", outputs.size(), output_count_));
-  }
-  for (const HookOutput& output : outputs) {
-    if (output.rows == nullptr || (HasScale(stored_dtype_) && output.scales == nullptr)) {
-      return InvalidArgument("an output has no memory for its rows or their scales");
-    }
-  }
-  const int64_t vocabulary = embedding_.shape[0];
-  for (size_t t = 0; t < batch.token_ids.size(); ++t) {
-    const int32_t id = batch.token_ids[t];
-    if (id < 0 || id >= vocabulary) {
-      return InvalidArgument(
-          fmt::format("token id {} (token {} of the batch) is outside the vocabulary of {} entries",
-                      id, t, vocabulary));
-    }
-  }
-  if (!batch.stored_tokens || batch.stored_tokens->empty()) return OkStatus();
-  const std::span<const int32_t> stored = *batch.stored_tokens;
-  if (std::ranges::adjacent_find(stored, std::greater_equal<>()) != stored.end() ||
-      stored.front() < 0 || stored.back() >= tokens) {
-    return InvalidArgument("the stored tokens must be tokens of the batch, in order, each once");
-  }
-  return OkStatus();
 }
 
 void GraphEngine::PrepareBatch(const PackedBatch& batch) {
@@ -231,7 +207,10 @@ void GraphEngine::PrepareMatmuls(int64_t tokens) {
 }
 
 Status GraphEngine::Forward(const PackedBatch& batch, std::span<const HookOutput> outputs) {
-  RETURN_IF_ERROR(CheckBatch(batch, outputs));
+  RETURN_IF_ERROR(CheckBatch(batch, outputs,
+                             {.hook_count = output_count_,
+                              .stored_dtype = stored_dtype_,
+                              .vocabulary = embedding_.shape[0]}));
   if (batch.row_count() == 0) return OkStatus();
   RETURN_IF_ERROR(CatchExceptions([&] { PrepareBatch(batch); }));
   for (const Stage& stage : program_.stages) {
@@ -256,7 +235,6 @@ Status GraphEngine::RunRowSteps(const Stage& stage, const PackedBatch& batch,
       const Buffer& buffer = program_.buffers[b];
       if (!buffer.whole_batch) worker.chunk_buffers[b].Reserve(chunk_rows_ * buffer.row_bytes);
     }
-    worker.matmul_scratchpad.Reserve(matmuls_.scratchpad_bytes());
     const int64_t first_row = index * chunk_rows_;
     const Chunk chunk = {.first_row = first_row,
                          .rows = std::min(chunk_rows_, tokens - first_row),
@@ -339,7 +317,7 @@ WorkKind GraphEngine::Run(const LinearStep& step, const Chunk& chunk) {
     std::memset(in.row(chunk.rows), 0, static_cast<size_t>(in.row(rows) - in.row(chunk.rows)));
   }
   linears_[step.linear].Execute(*linear_matmuls_[step.linear][is_whole ? 0 : 1], in.data, out.data,
-                                chunk.worker.matmul_scratchpad.data());
+                                chunk.worker.matmul_caller);
   return WorkKind::kLinear;
 }
 
@@ -420,7 +398,7 @@ std::array<double, kWorkKinds> GraphEngine::work_seconds() const {
 
 int64_t GraphEngine::packed_bytes() const {
   int64_t bytes = 0;
-  for (const PackedLinear& linear : linears_) bytes += linear.packed_bytes();
+  for (const PackedLinear& linear : linears_) bytes += RoundUp(linear.packed_bytes(), kCacheLine);
   return bytes;
 }
 

@@ -3,27 +3,24 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "engine/common/rope_table.h"
+#include "engine/common/weight_lookup.h"
 #include "engine/cpu/aligned_buffer.h"
 #include "engine/cpu/attention.h"
 #include "engine/cpu/cpu_engine.h"
 #include "engine/cpu/linear.h"
 #include "engine/cpu/matmul.h"
 #include "engine/cpu/program.h"
-#include "engine/cpu/rope_table.h"
 #include "engine/engine.h"
 #include "graph/graph.h"
 
 namespace thresher {
-
-// Finds a parameter's tensor, of that shape. The data must outlive the engine.
-using WeightLookup = std::function<Result<WeightView>(const Parameter& parameter)>;
 
 // The kinds of work that the engine keeps time of.
 enum class WorkKind : uint8_t { kEmbed, kNorm, kLinear, kRope, kAttention, kGate, kAdd, kCapture };
@@ -52,8 +49,8 @@ class GraphEngine final : public Engine {
   // What one thread works with.
   struct Worker {
     std::vector<AlignedBuffer> chunk_buffers;  // by buffer index; empty for whole-batch buffers
-    AlignedBuffer matmul_scratchpad;
-    std::vector<float> widened_rows;
+    MatmulCaller matmul_caller;
+    std::vector<float> widened_rows = {};
     std::array<double, kWorkKinds> seconds = {};
   };
 
@@ -77,7 +74,6 @@ class GraphEngine final : public Engine {
   GraphEngine(Program program, const CpuEngineOptions& options, int threads);
 
   Status LoadWeights(const Graph& graph, const WeightLookup& lookup);
-  Status CheckBatch(const PackedBatch& batch, std::span<const HookOutput> outputs) const;
   void PrepareBatch(const PackedBatch& batch);
   void PrepareMatmuls(int64_t tokens);
   void PrepareStoredRuns(const PackedBatch& batch);
@@ -108,6 +104,7 @@ class GraphEngine final : public Engine {
 
   WeightView embedding_;
   std::vector<std::vector<float>> norm_weights_;
+  AlignedBuffer packed_weights_;  // of all linears, one after another
   std::vector<PackedLinear> linears_;
   std::vector<RopeTable> rope_tables_;
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/common/transformer_for_test.h"
 #include "engine/cpu/numbers_for_test.h"
-#include "engine/cpu/transformer_for_test.h"
 
 namespace thresher {
 namespace {
@@ -122,6 +122,10 @@ const TransformerShape kShapes[] = {
     {.hidden = 96, .heads = 4, .kv_heads = 4, .has_qkv_bias = false, .window = 20},
     {.hidden = 40, .intermediate = 33, .layers = 3, .is_parallel = true},
     {.hidden = 40, .intermediate = 1500, .layers = 1},  // gated in blocks of columns
+    {.hidden = 100, .layers = 1, .heads = 2, .kv_heads = 1, .head_dim = 64, .frequencies = 32},
+    {.layers = 1, .heads = 3, .kv_heads = 3, .head_dim = 96, .frequencies = 48},
+    {.layers = 1, .heads = 2, .kv_heads = 2, .head_dim = 128, .frequencies = 64},
+    {.hidden = 24, .layers = 1, .heads = 2, .kv_heads = 1, .head_dim = 256, .frequencies = 128},
 };
 const std::vector<int64_t> kLengths = {1, 70, 33, 140, 2};
 
@@ -141,6 +145,26 @@ TEST(GraphEngineTest, EveryHookIsNearTheReferenceInBf16) {
     ExpectNearReference(fixture, AllHooks(fixture.graph), TestBatch(kLengths, 50, 1),
                         {.compute = CpuCompute::kBf16, .threads = 2, .stored_dtype = DType::kF32},
                         2e-2);
+  }
+}
+
+// The product behind a gate in one piece or in blocks: the same numbers, and in either way the same
+// bytes whether or not its input is captured.
+TEST(GraphEngineTest, GateBlocksMayBeSummedUp) {
+  const Fixture fixture({.hidden = 40, .intermediate = 1500}, DType::kBf16);
+  const TestBatch batch(kLengths, 50, 1);
+  for (const CpuCompute compute : {CpuCompute::kF32, CpuCompute::kBf16}) {
+    if (compute == CpuCompute::kBf16 && !OneDnnHasAvx512()) continue;
+    for (const bool sums : {false, true}) {
+      const CpuEngineOptions options = {
+          .compute = compute, .stored_dtype = DType::kF32, .sums_gate_blocks = sums};
+      ExpectNearReference(fixture, AllHooks(fixture.graph), batch, options,
+                          compute == CpuCompute::kF32 ? 2e-6 : 2e-2);
+      const HookPoint last = {1, HookKind::kResidPost};
+      const Captured alone = fixture.Run({last}, batch, options);
+      const Captured both = fixture.Run({{1, HookKind::kMlpPost}, last}, batch, options);
+      EXPECT_EQ(alone.rows[0], both.rows[1]);
+    }
   }
 }
 

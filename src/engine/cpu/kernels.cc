@@ -186,12 +186,12 @@ void RotateRowsImpl(const RopeShape& shape, const float* table, const int32_t* p
   });
 }
 
-// Rounds values that are not NaN; the sum of the row carries a NaN anyway.
+// Rounds values that are not NaN, half a step up; the sum of the row carries a NaN anyway.
 HWY_INLINE void StoreProbability(FloatVector values, float* out) {
   hn::StoreU(values, FloatTag(), out);
 }
 HWY_INLINE void StoreProbability(FloatVector values, uint16_t* out) {
-  const BitsVector rounded = RoundingShiftRight<16>(BitsOf(values));
+  const BitsVector rounded = hn::ShiftRight<16>(hn::Add(BitsOf(values), SetBits(0x8000)));
   hn::StoreU(hn::DemoteTo(HalfWidth::Tag(), rounded), HalfWidth::Tag(), out);
 }
 

@@ -9,8 +9,8 @@
 #include <tuple>
 #include <vector>
 
+#include "engine/common/rope_table.h"
 #include "engine/cpu/numbers_for_test.h"
-#include "engine/cpu/rope_table.h"
 #include "shard/each_target_for_test.h"
 
 namespace thresher {

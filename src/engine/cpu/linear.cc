@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "engine/cpu/aligned_buffer.h"
 #include "shard/convert.h"
 
 namespace thresher {
@@ -35,6 +36,19 @@ void ConvertWeight(const WeightView& view, DType dtype, std::byte* out) {
   }
 }
 
+// Converts the columns of a weight that a part uses to [output width, inputs] at `out`.
+void ConvertInputs(const LinearPart& part, DType dtype, std::byte* out) {
+  const WeightView& weight = part.weight;
+  if (part.inputs == weight.shape[1]) return ConvertWeight(weight, dtype, out);
+  const int64_t element_bytes = DTypeBytes(weight.dtype);
+  WeightView used = weight;
+  used.shape = {part.inputs};
+  for (int64_t row = 0; row < weight.shape[0]; ++row) {
+    used.data = weight.data + (row * weight.shape[1] + part.first_input) * element_bytes;
+    ConvertWeight(used, dtype, out + row * part.inputs * DTypeBytes(dtype));
+  }
+}
+
 }  // namespace
 
 std::vector<float> ReadWeight(const WeightView& view) {
@@ -43,16 +57,14 @@ std::vector<float> ReadWeight(const WeightView& view) {
   return values;
 }
 
-PackedLinear::PackedLinear(const std::vector<LinearPart>& parts, DType compute, DType out,
+PackedLinear::PackedLinear(const std::vector<LinearPart>& parts, MatmulShape shape,
                            MatmulCache& cache)
-    : engine_(cache.engine()) {
+    : shape_(shape), engine_(cache.engine()) {
   THRESHER_CHECK(!parts.empty());
-  shape_.inner = parts[0].weight.shape[1];
-  shape_.in = compute;
-  shape_.out = out;
+  shape_.inner = parts[0].inputs;
   shape_.right = RightLayout::kPacked;
   for (const LinearPart& part : parts) {
-    THRESHER_CHECK(part.weight.shape[1] == shape_.inner);
+    THRESHER_CHECK(part.inputs == shape_.inner);
     shape_.columns += part.weight.shape[0];
     shape_.has_bias = shape_.has_bias || part.bias.has_value();
   }
@@ -65,35 +77,32 @@ MatmulShape PackedLinear::ShapeFor(int64_t rows) const {
   return shape;
 }
 
-void PackedLinear::Pack(const std::vector<LinearPart>& parts) {
+void PackedLinear::Pack(const std::vector<LinearPart>& parts, std::byte* memory) {
   AlignedBuffer joined;
   joined.Reserve(shape_.columns * shape_.inner * DTypeBytes(shape_.in));
   if (shape_.has_bias) bias_.assign(static_cast<size_t>(shape_.columns), 0.0F);
   int64_t column = 0;
   for (const LinearPart& part : parts) {
-    ConvertWeight(part.weight, shape_.in,
-                  joined.data() + column * shape_.inner * DTypeBytes(shape_.in));
+    ConvertInputs(part, shape_.in, joined.data() + column * shape_.inner * DTypeBytes(shape_.in));
     if (part.bias) std::ranges::copy(ReadWeight(*part.bias), bias_.begin() + column);
     column += part.weight.shape[0];
   }
-  packed_.Reserve(static_cast<int64_t>(packed_desc_.get_size()));
+  packed_ = memory;
   // [columns, inner] in the checkpoint is [inner, columns] transposed.
   dnnl::memory from(
       {{shape_.inner, shape_.columns}, OneDnnType(shape_.in), dnnl::memory::format_tag::ba},
       engine_, joined.data());
-  dnnl::memory to(packed_desc_, engine_, packed_.data());
+  dnnl::memory to(packed_desc_, engine_, packed_);
   dnnl::stream stream(engine_);
   dnnl::reorder(from, to).execute(stream, from, to);
   stream.wait();
 }
 
 void PackedLinear::Execute(const Matmul& matmul, const void* in, void* out,
-                           std::byte* scratchpad) const {
-  matmul.Execute({.left = in,
-                  .right = packed_.data(),
-                  .bias = shape_.has_bias ? bias_.data() : nullptr,
-                  .out = out},
-                 scratchpad);
+                           MatmulCaller& caller) const {
+  matmul.Execute(
+      {.left = in, .right = packed_, .bias = shape_.has_bias ? bias_.data() : nullptr, .out = out},
+      caller);
 }
 
 }  // namespace thresher

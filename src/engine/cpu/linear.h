@@ -8,7 +8,6 @@
 
 #include "base/dtype.h"
 #include "base/result.h"
-#include "engine/cpu/aligned_buffer.h"
 #include "engine/cpu/matmul.h"
 #include "model/weights.h"
 
@@ -16,34 +15,39 @@ namespace thresher {
 
 // One of the linears that are computed as one because they read the same input.
 struct LinearPart {
-  WeightView weight;               // [output width, input width]
+  WeightView weight;               // [output width, width of the checkpoint's input]
   std::optional<WeightView> bias;  // [output width]
+  int64_t first_input = 0;         // the columns of `weight` that are used
+  int64_t inputs = 0;
 };
 
 // Weights of linears with one input, side by side, converted to the compute dtype and packed the
-// way oneDNN wants them. Output columns are those of the parts one after another.
+// way oneDNN wants them. Output columns are those of the parts one after another; every part has
+// the same number of inputs.
 class PackedLinear {
  public:
-  // `cache` is only asked for the form of packed weights. Throws dnnl::error and std::bad_alloc.
-  PackedLinear(const std::vector<LinearPart>& parts, DType compute, DType out, MatmulCache& cache);
+  // Of `shape`, in, out and accumulates are read: the rest follows from the parts. `cache` is only
+  // asked for the form of packed weights. Throws dnnl::error and std::bad_alloc.
+  PackedLinear(const std::vector<LinearPart>& parts, MatmulShape shape, MatmulCache& cache);
 
   // The product for a number of rows.
   MatmulShape ShapeFor(int64_t rows) const;
 
-  // Reads and packs the weights: the slow part, safe to run for several linears at once. Called
-  // once, under a SingleThreadScope.
-  void Pack(const std::vector<LinearPart>& parts);
+  // Reads the weights and packs them into packed_bytes() bytes at `memory`, which begin at a cache
+  // line and must outlive the linear. The slow part, safe to run for several linears at once.
+  // Called once, under a SingleThreadScope.
+  void Pack(const std::vector<LinearPart>& parts, std::byte* memory);
 
   // [rows, input width] -> [rows, output width], with the primitive of ShapeFor(rows).
-  void Execute(const Matmul& matmul, const void* in, void* out, std::byte* scratchpad) const;
+  void Execute(const Matmul& matmul, const void* in, void* out, MatmulCaller& caller) const;
 
-  int64_t packed_bytes() const { return packed_.bytes(); }
+  int64_t packed_bytes() const { return static_cast<int64_t>(packed_desc_.get_size()); }
 
  private:
   MatmulShape shape_;
   dnnl::engine engine_;
   dnnl::memory::desc packed_desc_;
-  AlignedBuffer packed_;
+  std::byte* packed_ = nullptr;
   std::vector<float> bias_;
 };
 

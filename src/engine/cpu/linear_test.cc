@@ -45,14 +45,17 @@ struct Joined {
 
   std::vector<double> Run(const TestRows& in, int64_t rows, DType out_dtype) const {
     const SingleThreadScope single_thread;
-    const std::vector<LinearPart> parts = {{first.view, {}}, {second.view, bias.view}};
+    const std::vector<LinearPart> parts = {{first.view, {}, 0, inner},
+                                           {second.view, bias.view, 0, inner}};
     MatmulCache cache(dnnl::engine(dnnl::engine::kind::cpu, 0));
-    PackedLinear linear(parts, in.view().dtype, out_dtype, cache);
-    linear.Pack(parts);
+    PackedLinear linear(parts, {.in = in.view().dtype, .out = out_dtype}, cache);
+    AlignedBuffer packed;
+    packed.Reserve(linear.packed_bytes());
+    linear.Pack(parts, packed.data());
     const Matmul& matmul = cache.Get(linear.ShapeFor(rows));
     TestRows out(rows, columns, columns, out_dtype);
-    std::vector<std::byte> scratchpad(static_cast<size_t>(matmul.scratchpad_bytes()));
-    linear.Execute(matmul, in.view().data, out.view().data, scratchpad.data());
+    MatmulCaller caller(cache.engine());
+    linear.Execute(matmul, in.view().data, out.view().data, caller);
     return out.Values();
   }
 

@@ -1,6 +1,5 @@
 #include "engine/cpu/matmul.h"
 
-#include <algorithm>
 #include <array>
 
 #include "base/check.h"
@@ -59,43 +58,46 @@ Matmul::Matmul(const dnnl::engine& engine, const MatmulShape& shape) : engine_(e
   if (shape.has_bias) bias_desc_ = descriptor.bias_desc();
 }
 
-int64_t Matmul::scratchpad_bytes() const {
-  return static_cast<int64_t>(scratchpad_desc_.get_size());
+MatmulCaller::Call Matmul::MakeCall() const {
+  // Without memory of its own: it is given with each call.
+  const auto make = [&](const memory::desc& desc) { return memory(desc, engine_, nullptr); };
+  return {.left = make(left_desc_),
+          .right = make(right_desc_),
+          .bias = bias_desc_.is_zero() ? memory() : make(bias_desc_),
+          .out = make(out_desc_),
+          .scratchpad = make(scratchpad_desc_)};
 }
 
-void Matmul::Execute(const MatmulOperands& operands, std::byte* scratchpad) const {
+void Matmul::Execute(const MatmulOperands& operands, MatmulCaller& caller) const {
+  const auto [entry, is_new] = caller.calls_.try_emplace(this);
+  MatmulCaller::Call& call = entry->second;
+  if (is_new) call = MakeCall();
+  caller.scratchpad_.Reserve(static_cast<int64_t>(scratchpad_desc_.get_size()));
   // oneDNN takes inputs as pointers to non-const; it does not write to them.
-  const auto view = [&](const memory::desc& desc, const void* data) {
-    return memory(desc, engine_, const_cast<void*>(data));
+  const auto point = [&](memory& object, const void* data) {
+    object.set_data_handle(const_cast<void*>(data), caller.stream_);
+    return object.get();
   };
-  const memory left = view(left_desc_, operands.left);
-  const memory right = view(right_desc_, operands.right);
-  const memory out = view(out_desc_, operands.out);
-  const memory scratch = view(scratchpad_desc_, scratchpad);
-  memory bias;
   // The C call: the C++ one wants a hash map, which costs attention's small products a microsecond.
-  std::array<dnnl_exec_arg_t, 5> arguments = {{{DNNL_ARG_SRC, left.get()},
-                                               {DNNL_ARG_WEIGHTS, right.get()},
-                                               {DNNL_ARG_DST, out.get()},
-                                               {DNNL_ARG_SCRATCHPAD, scratch.get()}}};
+  std::array<dnnl_exec_arg_t, 5> arguments = {
+      {{DNNL_ARG_SRC, point(call.left, operands.left)},
+       {DNNL_ARG_WEIGHTS, point(call.right, operands.right)},
+       {DNNL_ARG_DST, point(call.out, operands.out)},
+       {DNNL_ARG_SCRATCHPAD, point(call.scratchpad, caller.scratchpad_.data())}}};
   int count = 4;
   if (operands.bias != nullptr) {
-    bias = view(bias_desc_, operands.bias);
-    arguments[static_cast<size_t>(count++)] = {DNNL_ARG_BIAS, bias.get()};
+    arguments[static_cast<size_t>(count++)] = {DNNL_ARG_BIAS, point(call.bias, operands.bias)};
   }
-  dnnl::stream stream(engine_);
   dnnl::error::wrap_c_api(
-      dnnl_primitive_execute(primitive_.get(), stream.get(), count, arguments.data()),
+      dnnl_primitive_execute(primitive_.get(), caller.stream_.get(), count, arguments.data()),
       "a matrix product could not be executed");
-  stream.wait();
+  caller.stream_.wait();
 }
 
 const Matmul& MatmulCache::Get(const MatmulShape& shape) {
   const auto found = primitives_.find(shape);
   if (found != primitives_.end()) return found->second;
-  const Matmul& made = primitives_.emplace(shape, Matmul(engine_, shape)).first->second;
-  scratchpad_bytes_ = std::max(scratchpad_bytes_, made.scratchpad_bytes());
-  return made;
+  return primitives_.emplace(shape, Matmul(engine_, shape)).first->second;
 }
 
 }  // namespace thresher

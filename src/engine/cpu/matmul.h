@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <dnnl.hpp>
 #include <map>
+#include <unordered_map>
 
 #include "base/dtype.h"
+#include "engine/cpu/aligned_buffer.h"
 
 namespace thresher {
 
@@ -39,6 +41,30 @@ struct MatmulOperands {
   void* out = nullptr;
 };
 
+class Matmul;
+
+// What one thread calls products with: scratch memory, and for each product that it has called
+// oneDNN's objects, which take longer to make than a small product. Not thread-safe. Must not
+// outlive the products.
+class MatmulCaller {
+ public:
+  explicit MatmulCaller(const dnnl::engine& engine) : stream_(engine) {}
+
+ private:
+  friend class Matmul;
+  struct Call {
+    dnnl::memory left;
+    dnnl::memory right;
+    dnnl::memory bias;
+    dnnl::memory out;
+    dnnl::memory scratchpad;
+  };
+
+  dnnl::stream stream_;
+  AlignedBuffer scratchpad_;
+  std::unordered_map<const Matmul*, Call> calls_;
+};
+
 // One oneDNN primitive that runs in the calling thread; the caller is under a SingleThreadScope.
 // Thread-safe. Throws dnnl::error, as everything in this header.
 //
@@ -50,15 +76,15 @@ class Matmul {
  public:
   Matmul(const dnnl::engine& engine, const MatmulShape& shape);
 
-  // `scratchpad` has scratchpad_bytes() bytes and is used by no other thread meanwhile.
-  void Execute(const MatmulOperands& operands, std::byte* scratchpad) const;
-
-  int64_t scratchpad_bytes() const;
+  // `caller` is used by no other thread meanwhile.
+  void Execute(const MatmulOperands& operands, MatmulCaller& caller) const;
 
   // The form of a packed right operand; the same for every number of rows.
   dnnl::memory::desc right_desc() const { return right_desc_; }
 
  private:
+  MatmulCaller::Call MakeCall() const;
+
   dnnl::engine engine_;
   dnnl::matmul primitive_;
   dnnl::memory::desc left_desc_;
@@ -78,13 +104,9 @@ class MatmulCache {
 
   const dnnl::engine& engine() const { return engine_; }
 
-  // The largest of all primitives so far.
-  int64_t scratchpad_bytes() const { return scratchpad_bytes_; }
-
  private:
   dnnl::engine engine_;
   std::map<MatmulShape, Matmul> primitives_;
-  int64_t scratchpad_bytes_ = 0;
 };
 
 dnnl::memory::data_type OneDnnType(DType dtype);

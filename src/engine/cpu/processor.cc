@@ -18,6 +18,11 @@ bool HasAmxBf16() {
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & (1U << 22)) != 0;
 }
 
+bool OneDnnHas(dnnl::cpu_isa isa) {
+  const auto wanted = static_cast<unsigned>(isa);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & wanted) == wanted;
+}
+
 }  // namespace
 
 std::string ProcessorFeatures() {
@@ -28,10 +33,9 @@ std::string ProcessorFeatures() {
   return "x86-64";
 }
 
-bool OneDnnHasAvx512() {
-  const auto core = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & core) == core;
-}
+bool OneDnnHasAvx512() { return OneDnnHas(dnnl::cpu_isa::avx512_core); }
+
+bool OneDnnHasAmx() { return OneDnnHas(dnnl::cpu_isa::avx512_core_amx); }
 
 bool ProcessorHasBf16() { return __builtin_cpu_supports("avx512bf16") != 0; }
 

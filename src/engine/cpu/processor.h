@@ -14,6 +14,9 @@ std::string ProcessorFeatures();
 // product depend on the number of rows.
 bool OneDnnHasAvx512();
 
+// The same for AMX in bf16.
+bool OneDnnHasAmx();
+
 }  // namespace thresher
 
 #endif  // THRESHER_ENGINE_CPU_PROCESSOR_H_

@@ -49,8 +49,9 @@ std::vector<bool> FindF32Values(const Graph& graph) {
 class Compiler {
  public:
   Compiler(const Graph& full, const Graph& pruned, const std::vector<HookPoint>& hooks,
-           DType compute)
+           DType compute, bool sums_gate_blocks)
       : graph_(pruned),
+        sums_gate_blocks_(sums_gate_blocks),
         is_f32_(FindF32Values(full)),
         slots_(full.values().size()),
         readers_(full.values().size()),
@@ -262,6 +263,33 @@ class Compiler {
     return gate == graph_.nodes().end() ? nullptr : &*gate;
   }
 
+  // The one linear that reads a gated activation, if it is summed up by blocks.
+  const Node* FindDownOf(ValueId gated) const {
+    if (!sums_gate_blocks_ || readers_[Index(gated)] != 1) return nullptr;
+    const auto down = std::ranges::find_if(graph_.nodes(), [&](const Node& node) {
+      const auto* linear = std::get_if<Linear>(&node.operation);
+      return linear != nullptr && linear->input == gated;
+    });
+    if (down == graph_.nodes().end() || TypeOf(down->output) != DType::kF32) return nullptr;
+    return &*down;
+  }
+
+  // Adds what columns [column, column + block.width) of its input, in `block`, give to a linear's
+  // output.
+  void EmitDownBlock(const Linear& down, const Slot& block, int64_t column, const Slot& out) {
+    const bool is_first = column == 0;
+    program_.linears.push_back({.parts = {{.weight = down.weight,
+                                           .bias = is_first ? down.bias : std::nullopt,
+                                           .columns = out.width,
+                                           .first_input = column,
+                                           .inputs = block.width}},
+                                .out = DType::kF32,
+                                .accumulates = !is_first});
+    Touch(block);
+    Touch(out);
+    Append(LinearStep{block, program_.linears.size() - 1, out});
+  }
+
   // The two linears and what reads them, a block of columns after another.
   void EmitGateBlocks(const std::vector<const Node*>& group, const Node& gated_node) {
     const auto& gated = std::get<GatedSilu>(gated_node.operation);
@@ -270,32 +298,54 @@ class Compiler {
     const auto& up = std::get<Linear>(group[gate_is_first ? 1 : 0]->operation);
     Read(gate.input, program_.compute);
     const Slot in = Read(up.input, program_.compute);
-    const Slot out = DefineNew(gated_node.output);
-    const int64_t blocks = (out.width + kGateBlock - 1) / kGateBlock;
-    const int64_t block = RoundUp((out.width + blocks - 1) / blocks, kGateGranule);
-    for (int64_t column = 0; column < out.width; column += block) {
-      const int64_t columns = std::min(block, out.width - column);
+    const int64_t width = graph_.width(gated_node.output);
+    const int64_t inputs = graph_.width(gate.input);
+    const Node* down = FindDownOf(gated_node.output);
+    const bool is_captured = !outputs_[Index(gated_node.output)].empty();
+    std::optional<Slot> whole;
+    if (down == nullptr || is_captured) whole = DefineNew(gated_node.output);
+    const Slot down_out = down == nullptr ? Slot() : DefineNew(down->output);
+    const int64_t blocks = (width + kGateBlock - 1) / kGateBlock;
+    const int64_t block = RoundUp((width + blocks - 1) / blocks, kGateGranule);
+    for (int64_t column = 0; column < width; column += block) {
+      const int64_t columns = std::min(block, width - column);
       Touch(in);
       const Slot joined = NewStorage(2 * columns, DType::kF32);
-      program_.linears.push_back({.parts = {{gate.weight, gate.bias, column, columns},
-                                            {up.weight, up.bias, column, columns}},
+      program_.linears.push_back({.parts = {{gate.weight, gate.bias, column, columns, 0, inputs},
+                                            {up.weight, up.bias, column, columns, 0, inputs}},
                                   .out = DType::kF32});
       Append(LinearStep{in, program_.linears.size() - 1, joined});
       Slot gate_part = joined;
       gate_part.width = columns;
       Slot up_part = gate_part;
       up_part.column = columns;
-      Slot out_part = out;
-      out_part.column = column;
-      out_part.width = columns;
       Touch(joined);
-      Touch(out);
-      Append(GateStep{gate_part, up_part, out_part});
+      // A linear reads whole rows of a storage: a block has one of its own.
+      const Slot made = down == nullptr ? PartOf(*whole, column, columns)
+                                        : NewStorage(columns, TypeOf(gated_node.output));
+      Touch(made);
+      Append(GateStep{gate_part, up_part, made});
+      if (down != nullptr) {
+        if (whole) {
+          Touch(made);
+          Touch(*whole);
+          Append(ConvertStep{made, PartOf(*whole, column, columns)});
+        }
+        EmitDownBlock(std::get<Linear>(down->operation), made, column, down_out);
+      }
       // Computed; nothing reads them any more.
       Define(gated.gate, gate_part);
       Define(gated.up, up_part);
+      if (!whole) Define(gated_node.output, made);
     }
     EmitCaptures(gated_node.output);
+    if (down != nullptr) EmitCaptures(down->output);
+  }
+
+  static Slot PartOf(Slot slot, int64_t column, int64_t columns) {
+    slot.column += column;
+    slot.width = columns;
+    return slot;
   }
 
   void EmitLinears(size_t first, const Linear& leader) {
@@ -308,7 +358,8 @@ class Compiler {
     for (const Node* node : group) {
       const auto& linear = std::get<Linear>(node->operation);
       in = Read(linear.input, program_.compute);
-      plan.parts.push_back({linear.weight, linear.bias, 0, graph_.width(node->output)});
+      plan.parts.push_back({linear.weight, linear.bias, 0, graph_.width(node->output), 0,
+                            graph_.width(linear.input)});
       width += graph_.width(node->output);
     }
     Touch(in);
@@ -325,6 +376,7 @@ class Compiler {
   }
 
   const Graph& graph_;
+  const bool sums_gate_blocks_;
   const std::vector<bool> is_f32_;
   std::vector<std::optional<Slot>> slots_;
   std::map<ValueId, Slot> converted_;
@@ -338,10 +390,10 @@ class Compiler {
 }  // namespace
 
 Result<Program> CompileProgram(const Graph& graph, const std::vector<HookPoint>& hooks,
-                               DType compute) {
+                               DType compute, bool sums_gate_blocks) {
   THRESHER_CHECK(compute == DType::kF32 || compute == DType::kBf16);
   ASSIGN_OR_RETURN(const Graph pruned, graph.PrunedTo(hooks));
-  return Compiler(graph, pruned, hooks, compute).Compile();
+  return Compiler(graph, pruned, hooks, compute, sums_gate_blocks).Compile();
 }
 
 }  // namespace thresher

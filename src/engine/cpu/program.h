@@ -115,9 +115,12 @@ struct LinearPlan {
     std::optional<ParameterId> bias;
     int64_t first_column = 0;  // of the linear's output
     int64_t columns = 0;
+    int64_t first_input = 0;  // of its input
+    int64_t inputs = 0;
   };
-  std::vector<Part> parts;
+  std::vector<Part> parts;  // all of the same inputs
   DType out = DType::kF32;
+  bool accumulates = false;  // adds to what its output holds
 };
 
 struct Program {
@@ -133,9 +136,11 @@ struct Program {
 // Plans the forward pass up to the deepest of `hooks`; hooks[i] is captured as output i.
 // `compute`, kF32 or kBf16, is the dtype of what matrix products read; the residual stream, what is
 // added to it, and what elementwise steps read are f32. The dtype of a value does not depend on
-// which hooks are asked for. kInvalidArgument if the graph has no such hook point.
+// which hooks are asked for. With `sums_gate_blocks`, what reads a wide gated activation is summed
+// up a block of its columns at a time, as they are made. kInvalidArgument if the graph has no such
+// hook point.
 Result<Program> CompileProgram(const Graph& graph, const std::vector<HookPoint>& hooks,
-                               DType compute);
+                               DType compute, bool sums_gate_blocks = false);
 
 }  // namespace thresher
 

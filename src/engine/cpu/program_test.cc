@@ -5,8 +5,8 @@
 #include <variant>
 #include <vector>
 
+#include "engine/common/transformer_for_test.h"
 #include "engine/cpu/buffer_plan.h"
-#include "engine/cpu/transformer_for_test.h"
 
 namespace thresher {
 namespace {
@@ -55,6 +55,29 @@ TEST(ProgramTest, WideGatesAreComputedInBlocksOfColumns) {
     EXPECT_EQ(column, 1500);
     EXPECT_EQ(StepsOf<GateStep>(program).size(), 3U);
   }
+}
+
+// Each block of the gate is read by a product of its own as soon as it is made.
+TEST(ProgramTest, WhatReadsAWideGateMaySumUpItsBlocks) {
+  const Graph graph = BuildTransformer({.intermediate = 1500, .layers = 1});
+  const Result<Program> program =
+      CompileProgram(graph, {{0, HookKind::kResidPost}}, DType::kBf16, true);
+  ASSERT_TRUE(program.ok());
+  const std::vector<GateStep> gates = StepsOf<GateStep>(*program);
+  const std::vector<LinearStep> linears = StepsOf<LinearStep>(*program);
+  ASSERT_EQ(gates.size(), 3U);
+  ASSERT_EQ(linears.size(), 2 + 2 * gates.size());
+  int64_t first_input = 0;
+  for (size_t b = 0; b < gates.size(); ++b) {
+    const LinearStep& down = linears[3 + 2 * b];
+    EXPECT_EQ(down.in.storage, gates[b].out.storage);
+    EXPECT_EQ(down.out.storage, linears[3].out.storage);
+    const LinearPlan& plan = program->linears[down.linear];
+    EXPECT_EQ(plan.accumulates, b > 0);
+    EXPECT_EQ(plan.parts[0].first_input, first_input);
+    first_input += plan.parts[0].inputs;
+  }
+  EXPECT_EQ(first_input, 1500);
 }
 
 // Gate or up that something else reads stays whole.

@@ -1,5 +1,5 @@
-#ifndef THRESHER_ENGINE_CPU_TRANSFORMER_FOR_TEST_H_
-#define THRESHER_ENGINE_CPU_TRANSFORMER_FOR_TEST_H_
+#ifndef THRESHER_ENGINE_COMMON_TRANSFORMER_FOR_TEST_H_
+#define THRESHER_ENGINE_COMMON_TRANSFORMER_FOR_TEST_H_
 
 #include <cmath>
 #include <cstddef>
@@ -12,7 +12,8 @@
 #include <vector>
 
 #include "base/random.h"
-#include "engine/cpu/graph_engine.h"
+#include "engine/common/weight_lookup.h"
+#include "engine/engine.h"
 #include "graph/graph.h"
 #include "model/reference_forward.h"
 #include "shard/convert.h"
@@ -170,4 +171,4 @@ struct TestBatch {
 
 }  // namespace thresher
 
-#endif  // THRESHER_ENGINE_CPU_TRANSFORMER_FOR_TEST_H_
+#endif  // THRESHER_ENGINE_COMMON_TRANSFORMER_FOR_TEST_H_

@@ -1,5 +1,5 @@
-#ifndef THRESHER_ENGINE_CPU_ROPE_TABLE_H_
-#define THRESHER_ENGINE_CPU_ROPE_TABLE_H_
+#ifndef THRESHER_ENGINE_COMMON_ROPE_TABLE_H_
+#define THRESHER_ENGINE_COMMON_ROPE_TABLE_H_
 
 #include <cstdint>
 #include <vector>
@@ -29,4 +29,4 @@ class RopeTable {
 
 }  // namespace thresher
 
-#endif  // THRESHER_ENGINE_CPU_ROPE_TABLE_H_
+#endif  // THRESHER_ENGINE_COMMON_ROPE_TABLE_H_

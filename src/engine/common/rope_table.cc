@@ -1,4 +1,4 @@
-#include "engine/cpu/rope_table.h"
+#include "engine/common/rope_table.h"
 
 #include <cmath>
 #include <utility>

@@ -1,0 +1,90 @@
+#include "compile/compilation.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "benchmark/random_model.h"
+#include "compile/program_work.h"
+#include "compile/target.h"
+#include "plugins/plugin_library.h"
+
+namespace thresher {
+namespace {
+
+using testing::DoubleNear;
+using testing::HasSubstr;
+
+TEST(CompileTargetTest, ChipAndTopology) {
+  const Result<CompileTarget> target = ParseCompileTarget("tpu:v5p:2x2x1");
+  ASSERT_TRUE(target.ok());
+  EXPECT_EQ(target->plugin, "tpu");
+  EXPECT_EQ(target->topology, "v5p:2x2x1");
+  EXPECT_EQ(target->chip.name, "v5p");
+  for (const char* text :
+       {"", "tpu", "tpu:v5e", "tpu:v5e:", "tpu:h100:1", "cuda:h100:1", "v5e:2x2"}) {
+    EXPECT_THAT(ParseCompileTarget(text).status().message(), HasSubstr("tpu:v5e:2x2")) << text;
+  }
+}
+
+// What stands outside of the loop counts once, the body as often as it runs.
+TEST(WorkOfBatchTest, TheLoopsBodyCountsAsOftenAsItRuns) {
+  const ModelOutline model = *RandomModel::OutlineOf("tiny");
+  const std::vector<HookPoint> hooks = {{0, HookKind::kResidPost}, {1, HookKind::kResidPost}};
+  const GraphProgramOptions options = {.tokens = 128};
+  const Graph pruned = *model.graph.PrunedTo(hooks);
+  const GraphProgram program = *WriteGraphProgram(model.graph, hooks, options);
+  ASSERT_EQ(program.loop_iterations, 2);
+  // The embedded rows in bf16 and f32, and the two stored results.
+  const double outside = 128 * 96 * (2 + 4) + 2 * 128 * 96 * 2;
+  const Result<ChipWork> work =
+      WorkOfBatch(pruned, program, options, {{"flops", 1e6}, {"bytes accessed", outside + 5e6}});
+  ASSERT_TRUE(work.ok());
+  EXPECT_DOUBLE_EQ(work->flops, 2e6);
+  EXPECT_DOUBLE_EQ(work->memory_bytes, outside + 10e6);
+  EXPECT_EQ(work->link_bytes, 0);
+  EXPECT_EQ(WorkOfBatch(pruned, program, options, {{"flops", 1e6}}).status().code(),
+            Code::kInternal);
+  EXPECT_EQ(WorkOfBatch(pruned, program, options, {{"flops", 1e6}, {"bytes accessed", outside}})
+                .status()
+                .code(),
+            Code::kInternal);
+}
+
+// libtpu, from .cache/plugins of this tree unless THRESHER_PLUGINS names another folder.
+Result<std::string> LibtpuForTest() {
+  const std::filesystem::path root = std::filesystem::path(__FILE__) / "../../..";
+  setenv("THRESHER_PLUGINS", (root.lexically_normal() / ".cache/plugins").c_str(), 0);
+  PrepareToCompileWithoutDevices();
+  return FindPlugin("tpu");
+}
+
+// The figures of the program with a loop are those of the program without one.
+TEST(CompilationTest, ALoopAndNoLoopAreTheSameWork) {
+  const Result<std::string> libtpu = LibtpuForTest();
+  if (!libtpu.ok()) GTEST_SKIP() << libtpu.status().message();
+  const ModelOutline model = *RandomModel::OutlineOf("tiny");
+  CompilationInputs inputs{.graph = model.graph,
+                           .hooks = {{0, HookKind::kResidPost}, {1, HookKind::kResidPost}},
+                           .program = {.tokens = 256, .attention_block = 128},
+                           .sequence_tokens = 256};
+  const CompileTarget target = *ParseCompileTarget("tpu:v5e:2x2");
+  const Result<Compilation> loop = CompileFor(target, *libtpu, inputs);
+  ASSERT_TRUE(loop.ok()) << loop.status().message();
+  inputs.program.loop_layers = false;
+  const Result<Compilation> unrolled = CompileFor(target, *libtpu, inputs);
+  ASSERT_TRUE(unrolled.ok()) << unrolled.status().message();
+  EXPECT_EQ(loop->layer_loop_iterations, 2);
+  EXPECT_EQ(unrolled->layer_loop_iterations, 1);
+  EXPECT_EQ(loop->chip_count, 4);
+  EXPECT_THAT(loop->work.flops / unrolled->work.flops, DoubleNear(1, 0.02));
+  // Fusions differ, and with them how often a value crosses.
+  EXPECT_THAT(loop->work.memory_bytes / unrolled->work.memory_bytes, DoubleNear(1, 0.3));
+  EXPECT_GT(loop->flops_ratio(), 1);
+  EXPECT_GT(loop->memory.arguments_bytes, 0);
+}
+
+}  // namespace
+}  // namespace thresher

@@ -1,0 +1,123 @@
+#include "compile/program_work.h"
+
+#include <algorithm>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "engine/pjrt/layer_loop.h"
+#include "engine/pjrt/weight_split.h"
+
+namespace thresher {
+namespace {
+
+int64_t Elements(const std::vector<int64_t>& shape) {
+  int64_t count = 1;
+  for (const int64_t extent : shape) count *= extent;
+  return count;
+}
+
+double BytesOf(const TensorType& type) {
+  return static_cast<double>(Elements(type.shape) * DTypeBytes(type.dtype));
+}
+
+// Scores of one head as the program computes them: blocks of queries against every key up to the
+// block's end. (A window makes them fewer; those models are counted too high.)
+double ScoresOfHead(const GraphProgramOptions& options) {
+  double scores = 0;
+  for (int64_t first = 0; first < options.tokens; first += options.attention_block) {
+    const int64_t end = std::min(first + options.attention_block, options.tokens);
+    scores += static_cast<double>((end - first) * end);
+  }
+  return scores;
+}
+
+// Multiply-add FLOPs of one node as the program computes it.
+double ProductFlops(const Graph& graph, const Node& node, const GraphProgramOptions& options) {
+  const auto tokens = static_cast<double>(options.tokens);
+  if (const auto* linear = std::get_if<Linear>(&node.operation)) {
+    return 2 * tokens * static_cast<double>(Elements(graph.parameter(linear->weight).shape));
+  }
+  const auto* attention = std::get_if<Attention>(&node.operation);
+  if (!attention) return 0;
+  return 4 * ScoresOfHead(options) * static_cast<double>(attention->heads * attention->head_dim);
+}
+
+double OutsideBytes(const Graph& graph, const Node& node, const GraphProgramOptions& options) {
+  const auto rows = [&](ValueId value, DType dtype) {
+    return static_cast<double>(options.tokens * graph.width(value) * DTypeBytes(dtype));
+  };
+  if (std::holds_alternative<Embed>(node.operation)) {
+    return rows(node.output, options.embedding) + rows(node.output, DType::kF32);
+  }
+  const auto* linear = std::get_if<Linear>(&node.operation);
+  if (!linear) return 0;
+  return BytesOf({options.compute, graph.parameter(linear->weight).shape}) +
+         rows(linear->input, options.compute) + rows(node.output, DType::kF32);
+}
+
+double AllReduceBytes(const Graph& graph, const GraphProgramOptions& options) {
+  const auto devices = static_cast<double>(options.devices);
+  const std::vector<Sharding> shardings = SplitWeights(graph, options.devices);
+  double bytes = 0;
+  for (const Node& node : graph.nodes()) {
+    const auto* linear = std::get_if<Linear>(&node.operation);
+    if (!linear || shardings[static_cast<size_t>(linear->weight)] != Sharding{false, true})
+      continue;
+    bytes += 2 * (devices - 1) / devices *
+             BytesOf({DType::kF32, {options.tokens, graph.width(node.output)}});
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
+                             const GraphProgramOptions& options,
+                             const std::map<std::string, double>& costs) {
+  const auto flops = costs.find("flops");
+  const auto bytes = costs.find("bytes accessed");
+  if (flops == costs.end() || bytes == costs.end()) {
+    return Internal("the plug-in's cost analysis has no 'flops' and 'bytes accessed'");
+  }
+  ChipWork outside;
+  if (program.loop_iterations > 1) {
+    const std::optional<LayerLoop> loop = FindLayerLoop(pruned);
+    const std::vector<Node>& nodes = pruned.nodes();
+    for (size_t n = 0; n < nodes.size(); ++n) {
+      if (n >= loop->first && n < loop->end()) continue;
+      outside.flops += ProductFlops(pruned, nodes[n], options);
+      outside.memory_bytes += OutsideBytes(pruned, nodes[n], options);
+    }
+    constexpr size_t kStackedRank = 3;
+    for (const TensorType& result : program.results) {
+      if (result.shape.size() == kStackedRank) outside.memory_bytes += BytesOf(result);
+    }
+    const auto devices = static_cast<double>(options.devices);
+    outside.flops /= devices;
+    outside.memory_bytes /= devices;
+  }
+  const ChipWork body{.flops = flops->second - outside.flops,
+                      .memory_bytes = bytes->second - outside.memory_bytes};
+  if (body.flops <= 0 || body.memory_bytes <= 0) {
+    return Internal("the plug-in counts less work than the program has outside of its layer loop");
+  }
+  const auto iterations = static_cast<double>(program.loop_iterations);
+  return ChipWork{.flops = outside.flops + iterations * body.flops,
+                  .memory_bytes = outside.memory_bytes + iterations * body.memory_bytes,
+                  .link_bytes = options.devices > 1 ? AllReduceBytes(pruned, options) : 0};
+}
+
+double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options) {
+  constexpr double kPasses = 3;
+  double bytes = 0;
+  for (const Node& node : pruned.nodes()) {
+    const auto* attention = std::get_if<Attention>(&node.operation);
+    if (!attention) continue;
+    bytes += kPasses * static_cast<double>(DTypeBytes(DType::kF32) * attention->heads) *
+             ScoresOfHead(options);
+  }
+  return bytes / static_cast<double>(options.devices);
+}
+
+}  // namespace thresher

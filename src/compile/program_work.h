@@ -1,0 +1,38 @@
+#ifndef THRESHER_COMPILE_PROGRAM_WORK_H_
+#define THRESHER_COMPILE_PROGRAM_WORK_H_
+
+#include <map>
+#include <string>
+
+#include "base/result.h"
+#include "engine/pjrt/graph_program.h"
+#include "graph/graph.h"
+#include "roofline/chip.h"
+
+namespace thresher {
+
+// What one chip does for one batch of a compiled program. `costs`: the compiler's own count of
+// "flops" and "bytes accessed" for one chip, in which the body of the layer loop counts once, as if
+// it ran once (CostAnalysisOf). What is outside of the loop is known from the graph: products, the
+// embedded rows, and the results, which are filled with zeros before the loop. The rest is the
+// body, and counts GraphProgram::loop_iterations times. `pruned` and `options` are those that the
+// program was written with.
+//
+// Bytes between chips are not in the compiler's count: they are those of a ring all-reduce of every
+// linear whose input channels are split, 2 (n - 1) / n of the f32 result.
+//
+// kInternal if the count holds no such figures, or less than what is known to be outside.
+Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
+                             const GraphProgramOptions& options,
+                             const std::map<std::string, double>& costs);
+
+// Of the bytes that the compiler counts for one chip and batch: attention's f32 scores, written
+// once and read twice (for the sum of their exponentials, and for the product with the values).
+// Compilers count them like all others, but keep a block of them in the chip's own fast memory
+// where it fits (docs/accelerators-plugins.md has how that was seen): they are no traffic of the
+// main memory then.
+double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options);
+
+}  // namespace thresher
+
+#endif  // THRESHER_COMPILE_PROGRAM_WORK_H_

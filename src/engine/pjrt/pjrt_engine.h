@@ -1,0 +1,59 @@
+#ifndef THRESHER_ENGINE_PJRT_PJRT_ENGINE_H_
+#define THRESHER_ENGINE_PJRT_PJRT_ENGINE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/result.h"
+#include "engine/common/weight_lookup.h"
+#include "engine/engine.h"
+#include "engine/pjrt/device_mesh.h"
+#include "engine/pjrt/pjrt_client.h"
+#include "graph/graph.h"
+
+namespace thresher {
+
+struct PjrtEngineOptions {
+  std::string name;              // "tpu", "xla-cpu", ...: EngineInfo's
+  DType compute = DType::kBf16;  // kF32 or kBf16
+  DType stored_dtype = DType::kBf16;
+  int64_t max_batch_tokens = 2048;
+  DeviceMesh mesh;
+  bool loop_layers = true;        // GraphProgramOptions
+  int64_t attention_block = 512;  // GraphProgramOptions
+  std::string executable_cache;   // folder of compiled programs; empty: none is kept
+  // A batch that is not there after so long means a device that hangs: `on_hang` is called with a
+  // message, and must not return, for nothing that the device holds can be freed.
+  std::optional<int64_t> device_timeout_ms;
+  std::function<void(const std::string& message)> on_hang;
+};
+
+// The engine that runs the graph on the devices of a PJRT client: weights go to the devices once,
+// batches are padded to one of a few sizes, each of which is compiled when it is first needed, and
+// two batches are in flight on each group of devices. `lookup`'s data must outlive the engine.
+// kInvalidArgument if the model has no such hook point or the mesh does not fit the devices;
+// kResourceExhausted if the weights do not fit.
+//
+// A batch for which the devices' memory does not suffice is run again in parts that fit a smaller
+// size, and no larger ones are tried from then on.
+Result<std::unique_ptr<Engine>> CreatePjrtEngine(std::unique_ptr<PjrtClient> client,
+                                                 const Graph& graph, const WeightLookup& lookup,
+                                                 const std::vector<HookPoint>& hooks,
+                                                 const PjrtEngineOptions& options);
+
+// The sizes that batches are padded to, ascending; the last is `max_batch_tokens`, rounded up.
+// Single sequences that are longer have sizes of their own: see BatchSizeFor.
+std::vector<int64_t> BatchSizes(int64_t max_batch_tokens);
+
+// The size for a batch of that many tokens: the smallest that holds it; beyond the last, the next
+// power of two times the last.
+int64_t BatchSizeFor(int64_t tokens, int64_t max_batch_tokens);
+
+}  // namespace thresher
+
+#endif  // THRESHER_ENGINE_PJRT_PJRT_ENGINE_H_
