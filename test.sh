@@ -38,6 +38,8 @@ done
 ci=false
 if [[ ${CI:-} == true || ${CI:-} == 1 ]]; then ci=true; fi
 jobs=$(nproc)
+# So that ccache knows in one checkout what was compiled in another.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 results=$root/build/test-results
 rm -rf "$results"
 mkdir -p "$results"

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "store/scrub.h"
+#include "base/scrub.h"
 
 namespace thresher {
 namespace {

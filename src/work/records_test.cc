@@ -110,7 +110,7 @@ TEST(RunSpecTest, FingerprintIgnoresPathsAndFindsTheRest) {
   run.model = {"/a", "Qwen2ForCausalLM", 2, 64, "c", "w"};
   run.dataset = {"/d", "f", 10};
   run.prompts = {"p", {{"max_tokens", "2048"}}};
-  run.capture = {{"blocks.0.hook_resid_post"}, "bf16", "bf16", "cpu", 2048};
+  run.capture = {{"blocks.0.hook_resid_post"}, "bf16", "bf16", "cpu", "", 2048};
   run.shard_bytes = 1000;
   RunSpec elsewhere = run;
   elsewhere.model.path = "/b";
