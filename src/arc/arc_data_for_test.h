@@ -7,14 +7,14 @@
 
 #include "arc/arc_task.h"
 #include "base/check.h"
+#include "base/source_folder_for_test.h"
 #include "base/temporary_folder_for_test.h"
 
 namespace thresher {
 
 // tests/data/arc/NAME of this repository.
 inline nlohmann::json ReadArcTestData(const std::string& name) {
-  const std::filesystem::path source = std::filesystem::path(__FILE__).parent_path();
-  const auto path = source.parent_path().parent_path() / "tests" / "data" / "arc" / name;
+  const auto path = SourceFolderForTest() / "tests" / "data" / "arc" / name;
   return nlohmann::json::parse(ReadFileForTest(path.string()));
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/source_folder_for_test.h"
 #include "benchmark/random_model.h"
 #include "compile/program_work.h"
 #include "compile/target.h"
@@ -55,8 +56,7 @@ TEST(WorkOfBatchTest, TheLoopsBodyCountsAsOftenAsItRuns) {
 
 // libtpu, from .cache/plugins of this tree unless THRESHER_PLUGINS names another folder.
 Result<std::string> LibtpuForTest() {
-  const std::filesystem::path root = std::filesystem::path(__FILE__) / "../../..";
-  setenv("THRESHER_PLUGINS", (root.lexically_normal() / ".cache/plugins").c_str(), 0);
+  setenv("THRESHER_PLUGINS", (SourceFolderForTest() / ".cache/plugins").c_str(), 0);
   PrepareToCompileWithoutDevices();
   return FindPlugin("tpu");
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/source_folder_for_test.h"
 #include "base/temporary_folder_for_test.h"
 #include "dataset/dataset.h"
 #include "dataset/packed_for_test.h"
@@ -28,8 +29,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 std::string ParquetPath(const std::string& name) {
-  const std::filesystem::path here(__FILE__);
-  return here.parent_path().parent_path().parent_path() / "tests" / "data" / "parquet" / name;
+  return SourceFolderForTest() / "tests" / "data" / "parquet" / name;
 }
 
 // Time passes only when somebody sleeps.

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/random.h"
+#include "base/source_folder_for_test.h"
 #include "base/temporary_folder_for_test.h"
 
 namespace thresher {
@@ -25,8 +26,7 @@ using Json = nlohmann::json;
 
 // tests/data/parquet, made by scripts/make_parquet_test_data.py.
 std::string DataPath(const std::string& name) {
-  const std::filesystem::path here(__FILE__);
-  return here.parent_path().parent_path().parent_path() / "tests" / "data" / "parquet" / name;
+  return SourceFolderForTest() / "tests" / "data" / "parquet" / name;
 }
 
 // Bytes in memory that are handed out by Read only, like those of an object store.

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/mapped_file.h"
+#include "base/source_folder_for_test.h"
 #include "graph/hook_point.h"
 #include "shard/safetensors.h"
 
@@ -25,8 +26,7 @@ namespace thresher {
 inline constexpr double kGoldenTolerance = 1e-5;
 
 inline std::string TestDataPath(const std::string& name) {
-  const std::filesystem::path here(__FILE__);
-  return (here.parent_path().parent_path().parent_path() / "tests" / "data" / name).string();
+  return (SourceFolderForTest() / "tests" / "data" / name).string();
 }
 
 // One sequence and the values [tokens, width] of hook points.

@@ -4,12 +4,13 @@
 #include <filesystem>
 #include <string>
 
+#include "base/source_folder_for_test.h"
+
 namespace thresher {
 
 // tests/data/tokenizers/NAME of this repository.
 inline std::string TokenizerDataPath(const std::string& name) {
-  const std::filesystem::path here(__FILE__);
-  return here.parent_path().parent_path().parent_path() / "tests" / "data" / "tokenizers" / name;
+  return SourceFolderForTest() / "tests" / "data" / "tokenizers" / name;
 }
 
 }  // namespace thresher

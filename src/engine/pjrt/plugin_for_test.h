@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/source_folder_for_test.h"
 #include "engine/pjrt/pjrt_client.h"
 #include "plugins/plugin_library.h"
 
@@ -14,9 +15,7 @@ namespace thresher {
 
 // XLA's CPU plug-in, from .cache/plugins of this tree unless THRESHER_PLUGINS names another folder.
 inline Result<std::string> CpuPluginPath() {
-  const std::filesystem::path here(__FILE__);
-  const std::filesystem::path root = here.parent_path() / "../../..";
-  setenv("THRESHER_PLUGINS", (root.lexically_normal() / ".cache/plugins").c_str(), 0);
+  setenv("THRESHER_PLUGINS", (SourceFolderForTest() / ".cache/plugins").c_str(), 0);
   return FindPlugin("xla-cpu");
 }
 
