@@ -162,10 +162,10 @@ TEST_F(BadInputTest, UnwritableFolder) {
 TEST_F(BadInputTest, UnknownSchemes) {
   for (const char* url : {"gcs://bucket/run", "s3a://bucket/run", "hdfs://bucket/run"}) {
     const ProcessResult result = Extraction{model_.path(), Dataset(), url}.Run();
-    ExpectRefused(result, {url, "file:///"});
+    ExpectRefused(result, {url, "file:///"}, 2);
     EXPECT_FALSE(std::filesystem::exists("gcs:"));
   }
-  ExpectRefused(Extraction{model_.path(), Dataset(), "file://relative/run"}.Run(), {"file:///"});
+  ExpectRefused(Extraction{model_.path(), Dataset(), "file://relative/run"}.Run(), {"file:///"}, 2);
 }
 
 // The worker tells of every failure; the last message is the one that counts.
