@@ -335,7 +335,7 @@ TEST_F(OutageTest, AStoreThatDoesNotAnswerIsSeenWithin15Seconds) {
       [&] {
         PassMilliseconds(50);
         return std::filesystem::exists(status.log_file) &&
-               ReadFile(status.log_file).find("has not answered") != std::string::npos;
+               ReadFile(status.log_file).find("waiting for an answer of") != std::string::npos;
       },
       6'000));
   server.Signal(SIGCONT);
