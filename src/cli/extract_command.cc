@@ -244,7 +244,9 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
                    OpenLocalCopies(settings, *inputs.store, joined.run, joined.log));
   EngineOptions engine_options =
       EngineOptionsOf(options, joined.compute == "bf16" ? DType::kBf16 : DType::kF32);
-  engine_options.on_hang = [&](const std::string& message) { LeaveHungDevice(message, joined.log); };
+  engine_options.on_hang = [&](const std::string& message) {
+    LeaveHungDevice(message, joined.log);
+  };
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                    CreateEngine(*inputs.model, inputs.hooks, engine_options));
   SayWhatIsPlanned(joined.log, options, inputs, joined.run, *engine);

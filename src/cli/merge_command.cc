@@ -80,7 +80,8 @@ Result<int> Merge(const MergeSettings& settings, const StoreOptions& store_optio
     sources.push_back({store->url(), store.get()});
     stores.push_back(std::move(store));
   }
-  ASSIGN_OR_RETURN(const std::unique_ptr<Store> output, OpenStoreForPeople(settings.output, store_options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Store> output,
+                   OpenStoreForPeople(settings.output, store_options));
   PhaseLines lines(settings.quiet || settings.json);
   const Result<MergeReport> report =
       MergeRuns(sources, *output, Clock::Real(),

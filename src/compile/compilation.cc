@@ -114,8 +114,8 @@ Result<Compilation> CompileFor(const CompileTarget& target, const std::string& p
 }
 
 void PrepareToCompileWithoutDevices() {
-  // Otherwise libtpu asks the cloud's metadata server, for minutes where there is none; refuses to be
-  // loaded while another process has it; and tells the user to set the others, which only matter
+  // Otherwise libtpu asks the cloud's metadata server, for minutes where there is none; refuses to
+  // be loaded while another process has it; and tells the user to set the others, which only matter
   // where TPUs are.
   for (const auto& [name, value] : {std::pair{"TPU_SKIP_MDS_QUERY", "1"},
                                     {"ALLOW_MULTIPLE_LIBTPU_LOAD", "1"},

@@ -12,10 +12,10 @@
 #include <utility>
 
 #include "base/glob.h"
+#include "base/scrub.h"
 #include "dataset/file_format.h"
 #include "store/cloud_url.h"
 #include "store/local_list.h"
-#include "base/scrub.h"
 
 namespace thresher {
 namespace {

@@ -9,8 +9,8 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "base/rust_memory.h"
-#include "rust/thresher_rust.h"
 #include "base/scrub.h"
+#include "rust/thresher_rust.h"
 
 namespace thresher {
 namespace {

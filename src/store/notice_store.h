@@ -3,12 +3,12 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>

@@ -7,11 +7,11 @@
 #include <system_error>
 #include <utility>
 
+#include "base/scrub.h"
 #include "store/cloud_store.h"
 #include "store/cloud_url.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
-#include "base/scrub.h"
 
 namespace thresher {
 namespace {
