@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "base/http_request.h"
+#include "base/rust_threads_for_test.h"
 
 namespace thresher {
 namespace {
@@ -24,6 +25,8 @@ WebAnswer Echo(const WebRequest& request) {
   return {.body = body};
 }
 
+class HttpServerTest : public RustThreadsTest {};
+
 HttpResponse Get(const HttpServer& server, const std::string& target,
                  std::vector<std::pair<std::string, std::string>> headers = {},
                  const std::string& method = "GET") {
@@ -33,7 +36,7 @@ HttpResponse Get(const HttpServer& server, const std::string& target,
   return answer.ok() ? *answer : HttpResponse();
 }
 
-TEST(HttpServerTest, AnswersWithWhatTheHandlerSays) {
+TEST_F(HttpServerTest, AnswersWithWhatTheHandlerSays) {
   const auto server = StartServer({}, Echo);
   const HttpResponse answer = Get(*server, "/a%20b?x=1%202&y=z");
   EXPECT_EQ(answer.status, 200);
@@ -44,7 +47,7 @@ TEST(HttpServerTest, AnswersWithWhatTheHandlerSays) {
   EXPECT_EQ(Get(*server, "/", {}, "DELETE").status, 405);
 }
 
-TEST(HttpServerTest, WithATokenNobodyElseIsAnswered) {
+TEST_F(HttpServerTest, WithATokenNobodyElseIsAnswered) {
   HttpServer::Options options;
   options.token = "secret";
   const auto server = StartServer(options, Echo);
@@ -61,7 +64,7 @@ TEST(HttpServerTest, WithATokenNobodyElseIsAnswered) {
               HasSubstr("thresher_token=secret; HttpOnly; SameSite=Strict"));
 }
 
-TEST(HttpServerTest, WithoutATokenOnlyLoopbackHostsAreAnswered) {
+TEST_F(HttpServerTest, WithoutATokenOnlyLoopbackHostsAreAnswered) {
   const auto server = StartServer({}, Echo);
   EXPECT_EQ(Get(*server, "/", {{"Host", "evil.example:80"}}).status, 403);
   EXPECT_EQ(Get(*server, "/", {{"Host", "localhost"}}).status, 200);
@@ -72,7 +75,7 @@ TEST(HttpServerTest, WithoutATokenOnlyLoopbackHostsAreAnswered) {
   EXPECT_EQ(open.status().code(), Code::kInvalidArgument);
 }
 
-TEST(HttpServerTest, AStreamIsSentPieceByPiece) {
+TEST_F(HttpServerTest, AStreamIsSentPieceByPiece) {
   const auto server = StartServer({}, [](const WebRequest&) {
     return WebAnswer{.content_type = "text/event-stream",
                      .stream = [left = 3](std::string& text) mutable {
@@ -85,7 +88,7 @@ TEST(HttpServerTest, AStreamIsSentPieceByPiece) {
   EXPECT_EQ(answer.Header("content-type"), "text/event-stream");
 }
 
-TEST(HttpServerTest, APortThatIsTakenIsSaid) {
+TEST_F(HttpServerTest, APortThatIsTakenIsSaid) {
   const auto server = StartServer({}, Echo);
   HttpServer::Options options;
   options.address.port = server->port();
