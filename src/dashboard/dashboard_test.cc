@@ -8,7 +8,7 @@
 #include "base/temporary_folder_for_test.h"
 #include "dashboard/run_list.h"
 #include "dashboard/view_json.h"
-#include "extract/run_store.h"
+#include "monitor/run_for_test.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
 
@@ -22,23 +22,7 @@ using testing::SizeIs;
 using Json = nlohmann::json;
 
 // A run of `units` units with one sample each and nothing done.
-void MakeRun(Store& store, int64_t units) {
-  RunSpec spec;
-  spec.model.layer_count = 1;
-  spec.model.hidden_size = 8;
-  spec.dataset.sample_count = units;
-  spec.capture = {.hooks = {"hook_embed"},
-                  .dtype = "bf16",
-                  .compute = "f32",
-                  .engine = "cpu",
-                  .batch_tokens = 16};
-  spec.shard_bytes = 1;
-  const std::vector<int64_t> estimates(static_cast<size_t>(units), 1);
-  const auto run = CreateOrJoinRun(store, spec, {.make_plan = [&](SampleRange) -> Result<Plan> {
-                                     return Plan::Balanced(estimates, 1);
-                                   }});
-  ASSERT_TRUE(run.ok()) << run.status().message();
-}
+void MakeRun(Store& store, int64_t units) { BeginRunForTest(store, units, 1); }
 
 void CommitUnit(Store& store, int64_t unit) {
   Commit commit;

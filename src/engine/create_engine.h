@@ -40,10 +40,10 @@ struct EngineOptions {
   int64_t max_batch_tokens = 2048;
   DType stored_dtype = DType::kBf16;
   // Of the engines on devices, as PjrtEngineOptions has them.
-  DeviceMesh mesh;
-  std::string executable_cache;
-  std::optional<int64_t> device_timeout_ms;
-  std::function<void(const std::string& message)> on_hang;
+  DeviceMesh mesh = {};
+  std::string executable_cache = {};
+  std::optional<int64_t> device_timeout_ms = {};
+  std::function<void(const std::string& message)> on_hang = {};
 };
 
 // Loads `model`, which must outlive the engine. `hooks` must be sorted and not empty;

@@ -9,6 +9,7 @@
 #include "extract/completion.h"
 #include "monitor/commit_sample.h"
 #include "monitor/manifest_totals.h"
+#include "monitor/run_for_test.h"
 #include "monitor/worker_survey.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
@@ -18,17 +19,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::SizeIs;
-
-// The store's clock, moved by hand.
-class HandClock : public Clock {
- public:
-  int64_t MonotonicUs() const override { return 1000 * now_ms_; }
-  int64_t UnixMs() const override { return now_ms_; }
-  void SleepMs(int64_t duration_ms) override { now_ms_ += duration_ms; }
-
- private:
-  int64_t now_ms_ = 1'000'000;
-};
 
 class CountingStore : public MemoryStore {
  public:
@@ -43,24 +33,7 @@ class CountingStore : public MemoryStore {
 class RunReaderTest : public testing::Test {
  protected:
   // Units of two samples.
-  void MakeRun(int64_t units) {
-    RunSpec spec;
-    spec.model.layer_count = 1;
-    spec.model.hidden_size = 8;
-    spec.dataset.sample_count = 2 * units;
-    spec.capture = {.hooks = {"hook_embed"},
-                    .dtype = "bf16",
-                    .compute = "f32",
-                    .engine = "cpu",
-                    .batch_tokens = 16};
-    spec.shard_bytes = 1;
-    const std::vector<int64_t> estimates(static_cast<size_t>(2 * units), 1);
-    const auto run = CreateOrJoinRun(store_, spec, {.make_plan = [&](SampleRange) -> Result<Plan> {
-                                       return Plan::Balanced(estimates, 2);
-                                     }});
-    ASSERT_TRUE(run.ok());
-    run_ = *run;
-  }
+  void MakeRun(int64_t units) { run_ = BeginRunForTest(store_, 2 * units, 2); }
 
   void Put(const std::string& key, const std::string& text) {
     ASSERT_TRUE(store_.Put(key, AsBytes(text)).ok());

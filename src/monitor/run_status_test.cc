@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "extract/run_store.h"
+#include "monitor/run_for_test.h"
 #include "store/memory_store.h"
 #include "work/keys.h"
 
@@ -13,40 +13,12 @@ namespace {
 using testing::HasSubstr;
 using testing::SizeIs;
 
-// The store's clock, moved by hand.
-class HandClock : public Clock {
- public:
-  int64_t MonotonicUs() const override { return 1000 * now_ms_; }
-  int64_t UnixMs() const override { return now_ms_; }
-  void SleepMs(int64_t duration_ms) override { now_ms_ += duration_ms; }
-
- private:
-  int64_t now_ms_ = 1'000'000;
-};
-
 constexpr int64_t kTtlMs = 60'000;
 
 // A run of three units with two samples each, and nothing done yet.
 class RunStatusTest : public testing::Test {
  protected:
-  RunStatusTest() {
-    RunSpec spec;
-    spec.model.layer_count = 1;
-    spec.model.hidden_size = 8;
-    spec.dataset.sample_count = 6;
-    spec.capture = {.hooks = {"hook_embed"},
-                    .dtype = "bf16",
-                    .compute = "f32",
-                    .engine = "cpu",
-                    .batch_tokens = 16};
-    spec.shard_bytes = 1;
-    const std::vector<int64_t> estimates(6, 1);
-    const auto run = CreateOrJoinRun(store_, spec, {.make_plan = [&](SampleRange) -> Result<Plan> {
-                                       return Plan::Balanced(estimates, 2);
-                                     }});
-    EXPECT_TRUE(run.ok());
-    fingerprint_ = run->fingerprint;
-  }
+  RunStatusTest() { fingerprint_ = BeginRunForTest(store_, 6, 2).fingerprint; }
 
   void Put(const std::string& key, const std::string& text) {
     ASSERT_TRUE(store_.Put(key, AsBytes(text)).ok());

@@ -197,11 +197,7 @@ Result<std::unique_ptr<Engine>> Verification::MakeEngine(const RunRecords& recor
                        .compute = in_f32 ? DType::kF32 : DType::kBf16,
                        .threads = threads_,
                        .max_batch_tokens = records.run.spec.capture.batch_tokens,
-                       .stored_dtype = DType::kF32,
-                       .mesh = {},
-                       .executable_cache = {},
-                       .device_timeout_ms = {},
-                       .on_hang = {}});
+                       .stored_dtype = DType::kF32});
 }
 
 Status Verification::Recompute(const RunRecords& records, const RunInputs& inputs) {

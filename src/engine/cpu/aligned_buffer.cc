@@ -11,7 +11,6 @@
 namespace thresher {
 namespace {
 
-constexpr int64_t kCacheLine = 64;
 constexpr int64_t kHugePage = int64_t{2} << 20;
 
 std::byte* AllocateFromHeap(size_t bytes) {

@@ -7,6 +7,8 @@
 
 namespace thresher {
 
+inline constexpr int64_t kCacheLine = 64;  // bytes
+
 // Gives back memory of an AlignedBuffer.
 struct ReleaseAligned {
   size_t mapped_bytes = 0;  // 0: from the heap

@@ -22,7 +22,6 @@ namespace {
 // Products run on a multiple of this many rows, so that there are few primitives.
 constexpr int64_t kRowGranule = 32;
 constexpr int64_t kLargestChunk = 256;
-constexpr int64_t kCacheLine = 64;
 // Captured rows that are widened to f32 at a time.
 constexpr int64_t kWidenedRows = 16;
 
