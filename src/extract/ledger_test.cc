@@ -275,6 +275,7 @@ TEST_F(LedgerTest, AUnitThatKillsItsOwnersIsSetAsideByABusyWorker) {
   const Result<Quarantine> quarantine = ReadQuarantine(*store_, 50);
   ASSERT_TRUE(quarantine.ok());
   EXPECT_EQ(quarantine->errors.back(), "20 claims in all ended without a commit");
+  EXPECT_EQ(ledger->Next()->kind, Kind::kClaimed);
   EXPECT_EQ(ledger->finished_count(), 4);
 }
 
