@@ -67,7 +67,7 @@ void GemmPeak::AddProduct(const MatmulShape& shape, int64_t count) {
   const int64_t bytes = DTypeBytes(shape.in);
   Product product{.shape = shape, .count = count, .matmul = &cache_.Get(shape)};
   product.left.Reserve(chunks_ * chunk_rows_ * shape.inner * bytes);
-  product.right.Reserve(static_cast<int64_t>(product.matmul->right_desc().get_size()));
+  product.right.Reserve(product.matmul->packed_bytes());
   // Numbers near 0.05 in both dtypes: zeros would cost less power than real data.
   std::memset(product.left.data(), 0x3d, static_cast<size_t>(product.left.bytes()));
   std::memset(product.right.data(), 0x3d, static_cast<size_t>(product.right.bytes()));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/numbers_for_test.h"
 
 namespace thresher {
@@ -58,11 +59,12 @@ AttentionArguments Arguments(const Case& c, const Inputs& inputs, const Rows& ou
           .window = c.window};
 }
 
-TestRows RunAttention(const Case& c, const Inputs& inputs, int threads) {
+TestRows RunAttention(const Case& c, const Inputs& inputs, int threads,
+                      bool on_tiles = AmxIsUsable()) {
   TestRows out(inputs.offsets.back(), c.heads * c.head_dim, c.heads * c.head_dim + 3,
                inputs.joined.view().dtype);
   MatmulCache cache(dnnl::engine(dnnl::engine::kind::cpu, 0));
-  BlockedAttention attention(cache, threads);
+  BlockedAttention attention(cache, threads, on_tiles);
   const Status status = attention.Run(Arguments(c, inputs, out.view()));
   EXPECT_TRUE(status.ok()) << status.message();
   EXPECT_TRUE(out.GapsAreUntouched());
