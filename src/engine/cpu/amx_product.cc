@@ -212,7 +212,8 @@ void AmxMultiply(const AmxProduct& product) {
   const bool is_rounded = product.out_dtype == DType::kBf16;
   THRESHER_CHECK(!product.accumulates || (!is_rounded && product.bias == nullptr));
   alignas(kTileRowBytes) std::array<float, kAmxBlock * kAmxBlock> unrounded;
-  const int64_t out_stride = product.columns * DTypeBytes(product.out_dtype);
+  const int64_t out_bytes = DTypeBytes(product.out_dtype);
+  const int64_t out_stride = product.columns * out_bytes;
   const int64_t row_blocks = RoundUp(product.rows, kAmxBlock) / kAmxBlock;
   BlockOperands block;
   block.left_stride = product.inner * kElementBytes;
@@ -232,7 +233,7 @@ void AmxMultiply(const AmxProduct& product) {
                              .columns = std::min(kAmxBlock, product.columns - column)};
       if (extent != configured) Configure(extent);
       configured = extent;
-      std::byte* out = product.out + row * out_stride + column * DTypeBytes(product.out_dtype);
+      std::byte* out = product.out + row * out_stride + column * out_bytes;
       block.left = product.left + row * block.left_stride;
       block.out = {.data = out, .stride = out_stride};
       if (is_rounded) {

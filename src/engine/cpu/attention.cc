@@ -39,7 +39,7 @@ Status BlockedAttention::Run(const AttentionArguments& arguments) {
   if (on_tiles_ && arguments.q.dtype == DType::kBf16) {
     blocking_ = {.on_tiles = true,
                  .rows = kAmxBlock,
-                 .keys = 256,
+                 .keys = 512,
                  .key_granule = kAmxBlock,
                  .head_dim = RoundUp(arguments.head_dim, kAmxBlock)};
   } else {
