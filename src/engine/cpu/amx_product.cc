@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "engine/cpu/processor.h"
 
-#define THRESHER_AMX __attribute__((target("amx-tile,amx-bf16")))
+#define THRESHER_AMX __attribute__((target("amx-tile,amx-bf16,prfchw")))
 
 namespace thresher {
 namespace {
@@ -83,9 +83,14 @@ struct BlockOperands {
   FloatBlock begin;  // without data: zero
   FloatBlock out;
   const std::byte* next_panel = nullptr;
-  int64_t next_lines = 0;    // of the next panel to fetch in each step
-  int64_t output_lines = 0;  // rows of the output to fetch in each step
+  int64_t next_lines = 0;   // of the next panel to fetch in each step
+  int64_t output_rows = 0;  // to fetch, in the first steps
 };
+
+THRESHER_AMX void PrefetchRow(const std::byte* row) {
+  __builtin_prefetch(row, 1);
+  __builtin_prefetch(row + kTileRowBytes, 1);
+}
 
 template <bool kTwoRows, bool kTwoColumns>
 THRESHER_AMX void MultiplyBlock(const BlockOperands& block) {
@@ -107,15 +112,18 @@ THRESHER_AMX void MultiplyBlock(const BlockOperands& block) {
   const std::byte* left = block.left;
   const std::byte* right = block.right;
   const std::byte* next = block.next_panel;
-  std::byte* out = block.out.data;
+  const std::byte* out = block.out.data;
+  const std::byte* const out_end = out + block.output_rows * block.out.stride;
   const int64_t below = kTileRows * block.left_stride;
   for (int64_t step = 0; step < block.steps; ++step) {
     for (int64_t line = 0; line < block.next_lines; ++line, next += kTileRowBytes) {
       _mm_prefetch(next, _MM_HINT_T1);
     }
-    for (int64_t line = 0; line < block.output_lines; ++line, out += block.out.stride) {
-      __builtin_prefetch(out, 1);
-      __builtin_prefetch(out + kTileRowBytes, 1);
+    // Two rows a step: the lines are there when the tiles are stored.
+    if (out < out_end) {
+      PrefetchRow(out);
+      PrefetchRow(out + block.out.stride);
+      out += 2 * block.out.stride;
     }
     _tile_loadd(4, left, block.left_stride);
     _tile_loadd(6, right, kTileRowBytes);
@@ -221,9 +229,7 @@ void AmxMultiply(const AmxProduct& product) {
   if (product.rows >= kFewestRowsToPrefetch) {
     block.next_lines = RoundUp(kStepBytes / kTileRowBytes, row_blocks) / row_blocks;
   }
-  if (!is_rounded && !product.accumulates && block.steps >= kFewestStepsToPrefetch) {
-    block.output_lines = RoundUp(kAmxBlock, block.steps) / block.steps;
-  }
+  if (!is_rounded && block.steps >= kFewestStepsToPrefetch) block.output_rows = kAmxBlock;
   Extent configured;
   for (int64_t column = 0; column < product.columns; column += kAmxBlock) {
     block.right = product.right + column / kAmxBlock * product.panel_bytes;
