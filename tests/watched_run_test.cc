@@ -125,6 +125,7 @@ bool HasState(const Json& run, int worker, const std::string& state) {
 class WatchedRunTest : public testing::Test {
  protected:
   // A worker that computes much and stores little: the run lasts for as long as the test watches.
+  // All units are of one block, so that every worker hears of the others' failures.
   // It has half a gigabyte of addresses, which is plenty but for PoisonSample().
   Command Worker(int id) const {
     Command command = Extraction{
@@ -133,7 +134,7 @@ class WatchedRunTest : public testing::Test {
         .output = Output(),
         .flags = {
             "--worker-id", std::to_string(id), "--num-workers", "8", "--lease-ttl", "8s", "--hooks",
-            "resid_post", "--layers", "2", "--tokens", "every:32", "--shard-bytes", "20KB",
+            "resid_post", "--layers", "2", "--tokens", "every:32", "--shard-bytes", "300KB",
             "--max-tokens", std::to_string(kPoisonTokens),
             "--quiet"}}.ToCommand();
     command.arguments.insert(command.arguments.begin(), {"/usr/bin/prlimit", "--as=500000000"});
@@ -163,7 +164,7 @@ class WatchedRunTest : public testing::Test {
 
   // A run with some units made and all others open, and nobody at work.
   void BeginRun(bool has_poison = false) {
-    WriteSamples(Dataset(), {.count = 100'000, .shortest = 100, .longest = 250, .seed = 4});
+    WriteSamples(Dataset(), {.count = 150'000, .shortest = 100, .longest = 250, .seed = 4});
     if (has_poison) {
       // A little way into the stream of worker 3.
       std::string samples = ReadFile(Dataset());
