@@ -168,8 +168,8 @@ void RoundBlock(const float* block, const Extent& extent, int64_t columns, std::
 
 bool AmxIsUsable() {
   // ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA (Linux, Documentation/arch/x86/xstate.rst).
-  static const bool is_usable = OneDnnHasAmx() && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
-  return is_usable;
+  static const bool kIsUsable = OneDnnHasAmx() && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+  return kIsUsable;
 }
 
 void AmxPackColumns(const Rows& in, int64_t inner, int64_t columns, int64_t panel_bytes,
