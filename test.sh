@@ -82,6 +82,8 @@ check_python() {
 check_compare() {
   .cache/venv/bin/python bench/compare.py --quick --work build/compare 2>"$results/compare.log" ||
     { cat "$results/compare.log" && return 1; }
+  .cache/venv/bin/python bench/start_bench.py --shape tiny --repeat 1 --work build/compare >>"$results/compare.log" 2>&1 ||
+    { cat "$results/compare.log" && return 1; }
   local peer
   while IFS=: read -r _ peer reason; do
     skip "comparison with$peer" "${reason# }"
