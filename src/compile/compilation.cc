@@ -104,9 +104,10 @@ Result<Compilation> CompileFor(const CompileTarget& target, const std::string& p
   compilation.compile_seconds = elapsed.count();
 
   ASSIGN_OR_RETURN(const auto costs, CostAnalysisOf(executable));
-  ASSIGN_OR_RETURN(compilation.work, WorkOfBatch(pruned, program, inputs.program, costs));
+  ASSIGN_OR_RETURN(compilation.work,
+                   WorkOfBatch(pruned, program, inputs.program, inputs.sequence_tokens, costs));
   ASSIGN_OR_RETURN(compilation.memory, CompiledMemoryOf(executable));
-  compilation.score_bytes = AttentionScoreBytes(pruned, inputs.program);
+  compilation.score_bytes = AttentionScoreBytes(pruned, inputs.program, inputs.sequence_tokens);
   compilation.useful_flops = UsefulFlops(pruned, inputs);
   compilation.results_bytes = BytesOfResults(program);
   compilation.roofline = RooflineOf(target.chip, compilation.work);

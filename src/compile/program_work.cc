@@ -5,11 +5,15 @@
 #include <variant>
 #include <vector>
 
+#include "engine/pjrt/attention_writer.h"
 #include "engine/pjrt/layer_loop.h"
 #include "engine/pjrt/weight_split.h"
 
 namespace thresher {
 namespace {
+
+// Scores are written once and read twice.
+constexpr double kScorePasses = 3;
 
 int64_t Elements(const std::vector<int64_t>& shape) {
   int64_t count = 1;
@@ -21,15 +25,54 @@ double BytesOf(const TensorType& type) {
   return static_cast<double>(Elements(type.shape) * DTypeBytes(type.dtype));
 }
 
-// Scores of one head as the program computes them: blocks of queries against every key up to the
-// block's end. (A window makes them fewer; those models are counted too high.)
-double ScoresOfHead(const GraphProgramOptions& options) {
-  double scores = 0;
-  for (int64_t first = 0; first < options.tokens; first += options.attention_block) {
-    const int64_t end = std::min(first + options.attention_block, options.tokens);
-    scores += static_cast<double>((end - first) * end);
+// The blocks of scores that the program computes for one attention.
+struct ScoreBlocks {
+  int64_t queries = 0;  // of a block
+  double scores = 0;    // of a head
+  bool is_online = false;
+
+  double scores_of_pair() const { return static_cast<double>(queries * queries); }
+  // As the compiler counts: of a loop one turn.
+  double counted_scores() const { return is_online ? scores_of_pair() : scores; }
+};
+
+ScoreBlocks BlocksOf(const Attention& attention, const GraphProgramOptions& options,
+                     int64_t sequence_tokens) {
+  ScoreBlocks blocks{.is_online = options.has_online_attention()};
+  blocks.queries = blocks.is_online ? OnlineAttentionBlock(options.tokens, options.attention_block)
+                                    : options.attention_block;
+  for (int64_t first = 0; first < options.tokens; first += blocks.queries) {
+    const int64_t end = std::min(first + blocks.queries, options.tokens);
+    int64_t first_key = blocks.is_online ? first / sequence_tokens * sequence_tokens : 0;
+    if (attention.window) first_key = std::max(first_key, first - *attention.window + 1);
+    const int64_t keys = end - first_key / blocks.queries * blocks.queries;
+    blocks.scores += static_cast<double>((end - first) * keys);
   }
-  return scores;
+  return blocks;
+}
+
+// What one chip's compiler does not count: all pairs of blocks of online attention but the first.
+ChipWork UncountedAttention(const Graph& pruned, const GraphProgramOptions& options,
+                            int64_t sequence_tokens) {
+  ChipWork work;
+  for (const Node& node : pruned.nodes()) {
+    const auto* attention = std::get_if<Attention>(&node.operation);
+    if (!attention) continue;
+    const ScoreBlocks blocks = BlocksOf(*attention, options, sequence_tokens);
+    if (!blocks.is_online) continue;
+    const auto heads = static_cast<double>(attention->heads);
+    const auto row_heads = static_cast<double>(attention->heads + 2 * attention->kv_heads);
+    const auto head_dim = static_cast<double>(attention->head_dim);
+    const double scores = blocks.scores_of_pair();
+    const double rows = static_cast<double>(blocks.queries) * head_dim;
+    const double f32_bytes =
+        static_cast<double>(DTypeBytes(DType::kF32)) * heads * (kScorePasses * scores + 2 * rows);
+    const double row_bytes = static_cast<double>(DTypeBytes(options.compute)) * row_heads * rows;
+    const double pairs = (blocks.scores / scores - 1) / static_cast<double>(options.devices);
+    work.flops += pairs * 4 * scores * heads * head_dim;
+    work.memory_bytes += pairs * (f32_bytes + row_bytes);
+  }
+  return work;
 }
 
 // Multiply-add FLOPs of one node as the program computes it.
@@ -40,7 +83,8 @@ double ProductFlops(const Graph& graph, const Node& node, const GraphProgramOpti
   }
   const auto* attention = std::get_if<Attention>(&node.operation);
   if (!attention) return 0;
-  return 4 * ScoresOfHead(options) * static_cast<double>(attention->heads * attention->head_dim);
+  return 4 * BlocksOf(*attention, options, options.tokens).counted_scores() *
+         static_cast<double>(attention->heads * attention->head_dim);
 }
 
 double OutsideBytes(const Graph& graph, const Node& node, const GraphProgramOptions& options) {
@@ -73,7 +117,7 @@ double AllReduceBytes(const Graph& graph, const GraphProgramOptions& options) {
 }  // namespace
 
 Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
-                             const GraphProgramOptions& options,
+                             const GraphProgramOptions& options, int64_t sequence_tokens,
                              const std::map<std::string, double>& costs) {
   const auto flops = costs.find("flops");
   const auto bytes = costs.find("bytes accessed");
@@ -103,19 +147,21 @@ Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
     return Internal("the plug-in counts less work than the program has outside of its layer loop");
   }
   const auto iterations = static_cast<double>(program.loop_iterations);
-  return ChipWork{.flops = outside.flops + iterations * body.flops,
-                  .memory_bytes = outside.memory_bytes + iterations * body.memory_bytes,
+  const ChipWork uncounted = UncountedAttention(pruned, options, sequence_tokens);
+  return ChipWork{.flops = outside.flops + iterations * body.flops + uncounted.flops,
+                  .memory_bytes = outside.memory_bytes + iterations * body.memory_bytes +
+                                  uncounted.memory_bytes,
                   .link_bytes = options.devices > 1 ? AllReduceBytes(pruned, options) : 0};
 }
 
-double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options) {
-  constexpr double kPasses = 3;
+double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options,
+                           int64_t sequence_tokens) {
   double bytes = 0;
   for (const Node& node : pruned.nodes()) {
     const auto* attention = std::get_if<Attention>(&node.operation);
     if (!attention) continue;
-    bytes += kPasses * static_cast<double>(DTypeBytes(DType::kF32) * attention->heads) *
-             ScoresOfHead(options);
+    bytes += kScorePasses * static_cast<double>(DTypeBytes(DType::kF32) * attention->heads) *
+             BlocksOf(*attention, options, sequence_tokens).scores;
   }
   return bytes / static_cast<double>(options.devices);
 }

@@ -139,7 +139,7 @@ class ProgramWriter {
     });
     if (attends) {
       shared_.push_back(
-          Declare({DType::kI32, {tokens}}, {}, BatchArgument{.input = BatchInput::kSegments}));
+          Declare({DType::kI32, {tokens}}, {}, BatchArgument{.input = BatchInput::kStarts}));
     }
   }
 
@@ -198,9 +198,9 @@ class ProgramWriter {
     const AttentionInputs inputs = {.q = w_.Convert(ValueOf(attention.q), options_.compute),
                                     .k = w_.Convert(ValueOf(attention.k), options_.compute),
                                     .v = w_.Convert(ValueOf(attention.v), options_.compute),
-                                    .segments = shared_.back()};
-    return w_.Convert(WriteAttention(w_, attention, inputs, options_.attention_block),
-                      options_.compute);
+                                    .starts = shared_.back()};
+    const auto write = options_.has_online_attention() ? WriteOnlineAttention : WriteAttention;
+    return w_.Convert(write(w_, attention, inputs, options_.attention_block), options_.compute);
   }
 
   HloValue Write(const GatedSilu& gated) {
@@ -374,7 +374,7 @@ class ProgramWriter {
   // What is known by these names where the writer stands: in the loop's body, other values.
   std::vector<HloValue> values_;   // by value id; without a name: not yet
   std::vector<HloValue> weights_;  // by parameter id
-  std::vector<HloValue> shared_;   // cosines and sines of each rope, then segments
+  std::vector<HloValue> shared_;   // cosines and sines of each rope, then starts
   std::optional<HloValue> embedded_;
 
   std::vector<HloValue> results_;

@@ -33,6 +33,14 @@ int64_t RoundedUp(int64_t value) {
   return (value + granule - 1) / granule * granule;
 }
 
+// On a GPU every turn of a loop whose end is known only when it runs waits for the host, which
+// costs about what a block's products do; there the loops must earn more than the skipped blocks.
+int64_t WholeAttentionUpTo(const PjrtClient& client) {
+  constexpr int64_t kOnGpu = 16384;
+  const bool is_gpu = client.platform() == "cuda" || client.platform() == "rocm";
+  return is_gpu ? kOnGpu : GraphProgramOptions().whole_attention_up_to;
+}
+
 // A copy of a submitted batch, whose caller's memory may go.
 struct OwnedBatch {
   std::vector<int32_t> token_ids;
@@ -156,7 +164,9 @@ GraphProgramOptions PjrtEngine::ProgramOptions(int64_t tokens) const {
           .embedding = embedding_.dtype,
           .devices = options_.mesh.model,
           .loop_layers = options_.loop_layers,
-          .attention_block = options_.attention_block};
+          .attention_block = options_.attention_block,
+          .whole_attention_up_to =
+              options_.whole_attention_up_to.value_or(WholeAttentionUpTo(*client_))};
 }
 
 Result<SizedProgram> PjrtEngine::Compile(int64_t tokens) {
@@ -223,7 +233,8 @@ PjrtEngine::InFlight PjrtEngine::Start(OwnedBatch batch) {
                       .executable = sized.executables[sized.executables.size() == 1 ? 0 : group],
                       .devices = groups_[group],
                       .weights = weights_[group],
-                      .timeout_ms = options_.device_timeout_ms});
+                      .timeout_ms = options_.device_timeout_ms,
+                      .brings_results = !options_.brings_rows || *options_.brings_rows});
     return in_flight.run->Start(MakeBatchInputs(sized.program, packed, embedding_, ropes_));
   }();
   return in_flight;
@@ -256,6 +267,7 @@ Status PjrtEngine::Collect(InFlight& in_flight) {
   const Status ended = in_flight.run->Wait();
   if (IsTimeout(ended) && options_.on_hang) options_.on_hang(ended.message());
   RETURN_IF_ERROR(ended);
+  if (in_flight.run->results().empty()) return OkStatus();
   WriteHookRows(in_flight.sized->program, in_flight.run->results(),
                 in_flight.batch.packed().token_count(), in_flight.batch.stored,
                 options_.stored_dtype, in_flight.batch.outputs);

@@ -26,11 +26,16 @@ struct PjrtEngineOptions {
   DeviceMesh mesh;
   bool loop_layers = true;        // GraphProgramOptions
   int64_t attention_block = 512;  // GraphProgramOptions
-  std::string executable_cache;   // folder of compiled programs; empty: none is kept
+  // GraphProgramOptions; nothing: what suits the plug-in.
+  std::optional<int64_t> whole_attention_up_to;
+  std::string executable_cache;  // folder of compiled programs; empty: none is kept
   // A batch that is not there after so long means a device that hangs: `on_hang` is called with a
   // message, and must not return, for nothing that the device holds can be freed.
   std::optional<int64_t> device_timeout_ms;
   std::function<void(const std::string& message)> on_hang;
+  // For measurements: while it is false, batches are computed, and their rows stay on the devices.
+  // Nothing: rows are brought to the host.
+  std::shared_ptr<const bool> brings_rows;
 };
 
 // The engine that runs the graph on the devices of a PJRT client: weights go to the devices once,
