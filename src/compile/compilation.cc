@@ -58,12 +58,6 @@ double Compilation::flops_ratio() const {
   return work.flops * static_cast<double>(chips_a_batch) / useful_flops;
 }
 
-double Compilation::margin_without_scores() const {
-  ChipWork rest = work;
-  rest.memory_bytes -= score_bytes;
-  return RooflineOf(target.chip, rest).compute_margin();
-}
-
 double Compilation::memory_bytes() const {
   return static_cast<double>(memory.arguments_bytes + 2 * memory.outputs_bytes +
                              memory.temporaries_bytes + memory.code_bytes);
@@ -107,7 +101,7 @@ Result<Compilation> CompileFor(const CompileTarget& target, const std::string& p
   ASSIGN_OR_RETURN(compilation.work,
                    WorkOfBatch(pruned, program, inputs.program, inputs.sequence_tokens, costs));
   ASSIGN_OR_RETURN(compilation.memory, CompiledMemoryOf(executable));
-  compilation.score_bytes = AttentionScoreBytes(pruned, inputs.program, inputs.sequence_tokens);
+  compilation.on_chip_bytes = OnChipAttentionBytes(pruned, inputs.program, inputs.sequence_tokens);
   compilation.useful_flops = UsefulFlops(pruned, inputs);
   compilation.results_bytes = BytesOfResults(program);
   compilation.roofline = RooflineOf(target.chip, compilation.work);

@@ -12,9 +12,6 @@
 namespace thresher {
 namespace {
 
-// Scores are written once and read twice.
-constexpr double kScorePasses = 3;
-
 int64_t Elements(const std::vector<int64_t>& shape) {
   int64_t count = 1;
   for (const int64_t extent : shape) count *= extent;
@@ -39,7 +36,8 @@ struct ScoreBlocks {
 ScoreBlocks BlocksOf(const Attention& attention, const GraphProgramOptions& options,
                      int64_t sequence_tokens) {
   ScoreBlocks blocks{.is_online = options.has_online_attention()};
-  blocks.queries = blocks.is_online ? OnlineAttentionBlock(options.tokens, options.attention_block)
+  blocks.queries = blocks.is_online ? OnlineAttentionBlock(options.tokens, options.attention_block,
+                                                           attention.heads)
                                     : options.attention_block;
   for (int64_t first = 0; first < options.tokens; first += blocks.queries) {
     const int64_t end = std::min(first + blocks.queries, options.tokens);
@@ -52,27 +50,32 @@ ScoreBlocks BlocksOf(const Attention& attention, const GraphProgramOptions& opti
 }
 
 // What one chip's compiler does not count: all pairs of blocks of online attention but the first.
-ChipWork UncountedAttention(const Graph& pruned, const GraphProgramOptions& options,
-                            int64_t sequence_tokens) {
-  ChipWork work;
+struct UncountedAttention {
+  double flops = 0;
+  double row_bytes = 0;      // of q, k and v
+  double on_chip_bytes = 0;  // of scores and running sums
+};
+
+UncountedAttention UncountedOf(const Graph& pruned, const GraphProgramOptions& options,
+                               int64_t sequence_tokens) {
+  UncountedAttention sum;
   for (const Node& node : pruned.nodes()) {
     const auto* attention = std::get_if<Attention>(&node.operation);
     if (!attention) continue;
     const ScoreBlocks blocks = BlocksOf(*attention, options, sequence_tokens);
     if (!blocks.is_online) continue;
     const auto heads = static_cast<double>(attention->heads);
-    const auto row_heads = static_cast<double>(attention->heads + 2 * attention->kv_heads);
+    const auto all_heads = static_cast<double>(attention->heads + 2 * attention->kv_heads);
     const auto head_dim = static_cast<double>(attention->head_dim);
     const double scores = blocks.scores_of_pair();
     const double rows = static_cast<double>(blocks.queries) * head_dim;
-    const double f32_bytes =
-        static_cast<double>(DTypeBytes(DType::kF32)) * heads * (kScorePasses * scores + 2 * rows);
-    const double row_bytes = static_cast<double>(DTypeBytes(options.compute)) * row_heads * rows;
     const double pairs = (blocks.scores / scores - 1) / static_cast<double>(options.devices);
-    work.flops += pairs * 4 * scores * heads * head_dim;
-    work.memory_bytes += pairs * (f32_bytes + row_bytes);
+    sum.flops += pairs * 4 * scores * heads * head_dim;
+    sum.row_bytes += pairs * all_heads * rows * static_cast<double>(DTypeBytes(options.compute));
+    sum.on_chip_bytes +=
+        pairs * heads * (3 * scores + 2 * rows) * static_cast<double>(DTypeBytes(DType::kF32));
   }
-  return work;
+  return sum;
 }
 
 // Multiply-add FLOPs of one node as the program computes it.
@@ -147,23 +150,16 @@ Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
     return Internal("the plug-in counts less work than the program has outside of its layer loop");
   }
   const auto iterations = static_cast<double>(program.loop_iterations);
-  const ChipWork uncounted = UncountedAttention(pruned, options, sequence_tokens);
-  return ChipWork{.flops = outside.flops + iterations * body.flops + uncounted.flops,
-                  .memory_bytes = outside.memory_bytes + iterations * body.memory_bytes +
-                                  uncounted.memory_bytes,
-                  .link_bytes = options.devices > 1 ? AllReduceBytes(pruned, options) : 0};
+  const UncountedAttention uncounted = UncountedOf(pruned, options, sequence_tokens);
+  return ChipWork{
+      .flops = outside.flops + iterations * body.flops + uncounted.flops,
+      .memory_bytes = outside.memory_bytes + iterations * body.memory_bytes + uncounted.row_bytes,
+      .link_bytes = options.devices > 1 ? AllReduceBytes(pruned, options) : 0};
 }
 
-double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options,
-                           int64_t sequence_tokens) {
-  double bytes = 0;
-  for (const Node& node : pruned.nodes()) {
-    const auto* attention = std::get_if<Attention>(&node.operation);
-    if (!attention) continue;
-    bytes += kScorePasses * static_cast<double>(DTypeBytes(DType::kF32) * attention->heads) *
-             BlocksOf(*attention, options, sequence_tokens).scores;
-  }
-  return bytes / static_cast<double>(options.devices);
+double OnChipAttentionBytes(const Graph& pruned, const GraphProgramOptions& options,
+                            int64_t sequence_tokens) {
+  return UncountedOf(pruned, options, sequence_tokens).on_chip_bytes;
 }
 
 }  // namespace thresher

@@ -191,9 +191,16 @@ HloValue WriteAttention(StablehloWriter& writer, const Attention& attention,
 HloValue WriteOnlineAttention(StablehloWriter& writer, const Attention& attention,
                               const AttentionInputs& inputs, int64_t block) {
   const int64_t tokens = inputs.starts.type.shape[0];
-  return AttentionWriter(writer, attention, inputs).Online(OnlineAttentionBlock(tokens, block));
+  return AttentionWriter(writer, attention, inputs)
+      .Online(OnlineAttentionBlock(tokens, block, attention.heads));
 }
 
-int64_t OnlineAttentionBlock(int64_t tokens, int64_t block) { return std::gcd(tokens, block); }
+int64_t OnlineAttentionBlock(int64_t tokens, int64_t block, int64_t heads) {
+  constexpr int64_t kMostScores = (16 << 20) / 4;
+  constexpr int64_t kFewestRows = 128;
+  int64_t rows = std::gcd(tokens, block);
+  while (rows % (2 * kFewestRows) == 0 && heads * rows * rows > kMostScores) rows /= 2;
+  return rows;
+}
 
 }  // namespace thresher

@@ -30,12 +30,14 @@ HloValue WriteAttention(StablehloWriter& writer, const Attention& attention,
 // these queries sees, which `starts` tells when the program runs, to the diagonal: online softmax
 // (Milakov and Gimelshein 2018) with a running largest score, sum of weights and weighted sum of
 // values. There are never more than block * block scores a head; the module is as large for any
-// number of tokens. Blocks are of OnlineAttentionBlock rows.
+// number of tokens. Blocks are of OnlineAttentionBlock rows, at most `block`.
 HloValue WriteOnlineAttention(StablehloWriter& writer, const Attention& attention,
                               const AttentionInputs& inputs, int64_t block);
 
-// The largest number of rows up to `block` that divides both it and the tokens.
-int64_t OnlineAttentionBlock(int64_t tokens, int64_t block);
+// The largest number of rows that divides `block` and the tokens and makes no more scores of all
+// heads than a TPU keeps on the chip: 16 MiB in f32, beside what else is there. At least 128 where
+// these divide by it.
+int64_t OnlineAttentionBlock(int64_t tokens, int64_t block, int64_t heads);
 
 }  // namespace thresher
 

@@ -22,7 +22,7 @@ struct GraphProgramOptions {
   DType embedding = DType::kBf16;  // of the looked-up rows of the embedding table
   int64_t devices = 1;             // that share one batch (tensor parallel)
   bool loop_layers = true;         // identical layers as a loop over stacked weights
-  int64_t attention_block = 512;   // queries at a time
+  int64_t attention_block = 512;   // queries at a time, at most
   // Batches of more tokens have WriteOnlineAttention, others WriteAttention.
   int64_t whole_attention_up_to = 512;
 

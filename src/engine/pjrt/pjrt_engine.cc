@@ -97,6 +97,7 @@ class PjrtEngine final : public Engine {
   Status FindEmbedding(const WeightLookup& lookup);
   GraphProgramOptions ProgramOptions(int64_t tokens) const;
   Result<SizedProgram> Compile(int64_t tokens);
+  Result<SizedProgram> CompileLargest();
   Result<const SizedProgram*> ProgramFor(int64_t tokens);
   InFlight Start(OwnedBatch batch);
   Status Collect(InFlight& in_flight);
@@ -190,6 +191,15 @@ Result<SizedProgram> PjrtEngine::Compile(int64_t tokens) {
   return sized;
 }
 
+// Of the largest size that fits the device's memory, as the compiler says.
+Result<SizedProgram> PjrtEngine::CompileLargest() {
+  while (true) {
+    Result<SizedProgram> sized = Compile(largest_);
+    if (sized.status().code() != Code::kResourceExhausted) return sized;
+    RETURN_IF_ERROR(ShrinkBelow(largest_, sized.status()));
+  }
+}
+
 // The program of the usual size is compiled while the weights are on their way.
 Status PjrtEngine::Load(const WeightLookup& lookup) {
   RETURN_IF_ERROR(MakeGroups());
@@ -198,7 +208,7 @@ Status PjrtEngine::Load(const WeightLookup& lookup) {
                    WriteGraphProgram(graph_, hooks_, ProgramOptions(largest_)));
   for (const std::vector<float>& frequencies : program.ropes) ropes_.emplace_back(frequencies);
   std::future<Result<SizedProgram>> compiling =
-      std::async(std::launch::async, [&] { return Compile(largest_); });
+      std::async(std::launch::async, [&] { return CompileLargest(); });
   Result<DeviceWeights> weights = UploadWeights(*client_, groups_, program, graph_, lookup);
   Result<SizedProgram> compiled = compiling.get();
   ASSIGN_OR_RETURN(weights_, std::move(weights));
