@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "base/clock.h"
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/graph_engine.h"
 #include "engine/cpu/parallel.h"
 
@@ -65,9 +66,14 @@ Result<std::unique_ptr<GemmPeak>> GemmPeak::Make(const Graph& graph, DType compu
 
 void GemmPeak::AddProduct(const MatmulShape& shape, int64_t count) {
   const int64_t bytes = DTypeBytes(shape.in);
-  Product product{.shape = shape, .count = count, .matmul = &cache_.Get(shape)};
+  Product product{.shape = shape, .count = count, .matmuls = {&cache_.Get(shape)}};
+  if (shape.in == DType::kBf16 && shape.inner % kAmxBlock == 0 && AmxIsUsable()) {
+    MatmulShape on_tiles = shape;
+    on_tiles.on_tiles = true;
+    product.matmuls.push_back(&cache_.Get(on_tiles));
+  }
   product.left.Reserve(chunks_ * chunk_rows_ * shape.inner * bytes);
-  product.right.Reserve(static_cast<int64_t>(product.matmul->right_desc().get_size()));
+  for (const Matmul* matmul : product.matmuls) product.right.Reserve(matmul->packed_bytes());
   // Numbers near 0.05 in both dtypes: zeros would cost less power than real data.
   std::memset(product.left.data(), 0x3d, static_cast<size_t>(product.left.bytes()));
   std::memset(product.right.data(), 0x3d, static_cast<size_t>(product.right.bytes()));
@@ -81,17 +87,19 @@ Result<double> GemmPeak::Measure() {
   double flops = 0;
   for (Product& product : products_) {
     const MatmulShape& shape = product.shape;
-    const int64_t begin_us = Clock::Real().MonotonicUs();
-    RETURN_IF_ERROR(ParallelFor(threads_, chunks_, [&](int64_t index, int thread) {
-      const auto t = static_cast<size_t>(thread);
-      product.matmul->Execute(
-          {.left = product.left.data() + index * chunk_rows_ * shape.inner * DTypeBytes(shape.in),
-           .right = product.right.data(),
-           .out = product.out[t].data()},
-          callers_[t]);
-    }));
-    const auto took_us = std::max<int64_t>(1, Clock::Real().MonotonicUs() - begin_us);
-    product.best_seconds = std::min(product.best_seconds, static_cast<double>(took_us) / 1e6);
+    for (const Matmul* matmul : product.matmuls) {
+      const int64_t begin_us = Clock::Real().MonotonicUs();
+      RETURN_IF_ERROR(ParallelFor(threads_, chunks_, [&](int64_t index, int thread) {
+        const auto t = static_cast<size_t>(thread);
+        matmul->Execute(
+            {.left = product.left.data() + index * chunk_rows_ * shape.inner * DTypeBytes(shape.in),
+             .right = product.right.data(),
+             .out = product.out[t].data()},
+            callers_[t]);
+      }));
+      const auto took_us = std::max<int64_t>(1, Clock::Real().MonotonicUs() - begin_us);
+      product.best_seconds = std::min(product.best_seconds, static_cast<double>(took_us) / 1e6);
+    }
     const auto count = static_cast<double>(product.count);
     seconds += count * product.best_seconds;
     flops += count * 2.0 * static_cast<double>(chunks_ * chunk_rows_ * shape.inner) *

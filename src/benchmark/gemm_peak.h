@@ -13,21 +13,23 @@
 namespace thresher {
 
 // A model's linears alone, on as many rows as a batch has, each thread with its own rows as in the
-// engine: what the engine could reach on this machine if nothing else took time.
+// engine: what the engine could reach on this machine if nothing else took time. Each product by
+// the fastest kernel there is: oneDNN's, or on the tile unit our own (AmxMultiply).
 class GemmPeak {
  public:
   // The linears of `graph`, those of one input joined. `compute`: kF32 or kBf16.
   static Result<std::unique_ptr<GemmPeak>> Make(const Graph& graph, DType compute, int threads,
                                                 int64_t tokens);
 
-  // Runs each product once. FLOP/s of all linears, with the best time so far of each.
+  // Runs each product once by each kernel. FLOP/s of all linears, with the best time so far of
+  // each.
   Result<double> Measure();
 
  private:
   struct Product {
     MatmulShape shape;
-    int64_t count = 0;  // in the graph
-    const Matmul* matmul = nullptr;
+    int64_t count = 0;                   // in the graph
+    std::vector<const Matmul*> matmuls;  // one for each kernel
     AlignedBuffer left = {};
     AlignedBuffer right = {};
     std::vector<AlignedBuffer> out = {};  // one for each thread

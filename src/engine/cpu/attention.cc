@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/round_up.h"
 
@@ -16,7 +17,7 @@ int64_t HeadsPerKvHead(const AttentionArguments& arguments) {
   return arguments.heads / arguments.kv_heads;
 }
 
-// Rows of the products: every task has whole blocks of queries.
+// Rows of a task: whole blocks of queries.
 int64_t StackedRows(const AttentionArguments& arguments) {
   return BlockedAttention::kQueryBlock * HeadsPerKvHead(arguments);
 }
@@ -29,12 +30,24 @@ int64_t QueryCount(const AttentionArguments& arguments, int64_t sequence, int64_
 
 }  // namespace
 
-BlockedAttention::BlockedAttention(MatmulCache& cache, int threads)
-    : cache_(cache), threads_(threads) {
+BlockedAttention::BlockedAttention(MatmulCache& cache, int threads, bool on_tiles)
+    : cache_(cache), threads_(threads), on_tiles_(on_tiles) {
   for (int thread = 0; thread < threads; ++thread) scratch_.emplace_back(cache.engine());
 }
 
 Status BlockedAttention::Run(const AttentionArguments& arguments) {
+  if (on_tiles_ && arguments.q.dtype == DType::kBf16) {
+    blocking_ = {.on_tiles = true,
+                 .rows = kAmxBlock,
+                 .keys = 512,
+                 .key_granule = kAmxBlock,
+                 .head_dim = RoundUp(arguments.head_dim, kAmxBlock)};
+  } else {
+    blocking_ = {.rows = StackedRows(arguments),
+                 .keys = 512,
+                 .key_granule = kQueryBlock,
+                 .head_dim = arguments.head_dim};
+  }
   RETURN_IF_ERROR(CatchExceptions([&] {
     PlanTasks(arguments);
     PrepareMatmuls(arguments);
@@ -70,60 +83,112 @@ void BlockedAttention::PlanTasks(const AttentionArguments& arguments) {
 void BlockedAttention::PrepareMatmuls(const AttentionArguments& arguments) {
   const SingleThreadScope single_thread;
   const DType dtype = arguments.q.dtype;
+  const bool on_tiles = blocking_.on_tiles;
   score_matmuls_.assign(1, nullptr);
   mix_matmuls_.assign(1, nullptr);
-  for (int64_t keys = kQueryBlock; keys <= kKeyBlock; keys += kQueryBlock) {
-    score_matmuls_.push_back(&cache_.Get({.rows = StackedRows(arguments),
-                                          .inner = arguments.head_dim,
-                                          .columns = keys,
-                                          .in = dtype,
-                                          .right = RightLayout::kTransposed}));
-    mix_matmuls_.push_back(&cache_.Get({.rows = StackedRows(arguments),
-                                        .inner = keys,
-                                        .columns = arguments.head_dim,
-                                        .in = dtype,
-                                        .accumulates = true}));
+  for (int64_t keys = blocking_.key_granule; keys <= blocking_.keys;
+       keys += blocking_.key_granule) {
+    score_matmuls_.push_back(
+        &cache_.Get({.rows = blocking_.rows,
+                     .inner = blocking_.head_dim,
+                     .columns = keys,
+                     .in = dtype,
+                     .right = on_tiles ? RightLayout::kPacked : RightLayout::kTransposed,
+                     .on_tiles = on_tiles}));
+    mix_matmuls_.push_back(
+        &cache_.Get({.rows = blocking_.rows,
+                     .inner = keys,
+                     .columns = arguments.head_dim,
+                     .in = dtype,
+                     .right = on_tiles ? RightLayout::kPacked : RightLayout::kRows,
+                     .accumulates = true,
+                     .on_tiles = on_tiles}));
   }
 }
 
-int64_t BlockedAttention::PaddedOffset(const AttentionArguments& arguments, int64_t kv_head,
-                                       int64_t sequence, int64_t row) const {
+int64_t BlockedAttention::KeyOffset(const AttentionArguments& arguments, const Task& task,
+                                    int64_t position) const {
   const int64_t padded_rows = padded_offsets_.back();
-  const int64_t first = padded_offsets_[static_cast<size_t>(sequence)];
-  return (kv_head * padded_rows + first + row) * arguments.head_dim * ElementBytes(arguments);
+  const int64_t first = padded_offsets_[static_cast<size_t>(task.sequence)];
+  // On tiles a panel is kAmxBlock keys: as many bytes as their rows.
+  return (task.kv_head * padded_rows + first + position) * blocking_.head_dim *
+         ElementBytes(arguments);
+}
+
+int64_t BlockedAttention::ValueOffset(const AttentionArguments& arguments, const Task& task,
+                                      int64_t position) const {
+  if (!blocking_.on_tiles) return KeyOffset(arguments, task, position);
+  // The step of a panel that the position is in.
+  return KeyOffset(arguments, task, 0) + AmxPanelBytes(position);
+}
+
+int64_t BlockedAttention::ValuePanelBytes(int64_t sequence) const {
+  const auto s = static_cast<size_t>(sequence);
+  return AmxPanelBytes(padded_offsets_[s + 1] - padded_offsets_[s]);
 }
 
 Status BlockedAttention::CopyKeysAndValues(const AttentionArguments& arguments) {
-  const int64_t row_bytes = arguments.head_dim * ElementBytes(arguments);
-  const int64_t bytes = arguments.kv_heads * padded_offsets_.back() * row_bytes;
+  const int64_t bytes =
+      arguments.kv_heads * padded_offsets_.back() * blocking_.head_dim * ElementBytes(arguments);
   RETURN_IF_ERROR(CatchExceptions([&] {
     keys_.Reserve(bytes);
     values_.Reserve(bytes);
   }));
   return ParallelFor(threads_, static_cast<int64_t>(tasks_.size()), [&](int64_t index, int) {
     const Task& task = tasks_[static_cast<size_t>(index)];
-    const int64_t first_row =
-        arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
-    const int64_t rows = QueryCount(arguments, task.sequence, task.first_query);
-    const int64_t offset = PaddedOffset(arguments, task.kv_head, task.sequence, task.first_query);
-    const auto copy = [&](const Rows& from, std::byte* to) {
-      for (int64_t r = 0; r < rows; ++r) {
-        std::memcpy(to + r * row_bytes, from.row(first_row + r) + task.kv_head * row_bytes,
-                    static_cast<size_t>(row_bytes));
-      }
-      std::memset(to + rows * row_bytes, 0, static_cast<size_t>((kQueryBlock - rows) * row_bytes));
-    };
-    copy(arguments.k, keys_.data() + offset);
-    copy(arguments.v, values_.data() + offset);
+    blocking_.on_tiles ? PackBlock(arguments, task) : CopyBlock(arguments, task);
   });
+}
+
+void BlockedAttention::CopyBlock(const AttentionArguments& arguments, const Task& task) {
+  const int64_t row_bytes = arguments.head_dim * ElementBytes(arguments);
+  const int64_t first_row =
+      arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
+  const int64_t rows = QueryCount(arguments, task.sequence, task.first_query);
+  const int64_t offset = KeyOffset(arguments, task, task.first_query);
+  const auto copy = [&](const Rows& from, std::byte* to) {
+    for (int64_t r = 0; r < rows; ++r) {
+      std::memcpy(to + r * row_bytes, from.row(first_row + r) + task.kv_head * row_bytes,
+                  static_cast<size_t>(row_bytes));
+    }
+    std::memset(to + rows * row_bytes, 0, static_cast<size_t>((kQueryBlock - rows) * row_bytes));
+  };
+  copy(arguments.k, keys_.data() + offset);
+  copy(arguments.v, values_.data() + offset);
+}
+
+void BlockedAttention::PackBlock(const AttentionArguments& arguments, const Task& task) {
+  const int64_t head_bytes = arguments.head_dim * ElementBytes(arguments);
+  const int64_t first_row =
+      arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
+  const int64_t rows = QueryCount(arguments, task.sequence, task.first_query);
+  const int64_t key_panel_bytes = AmxPanelBytes(blocking_.head_dim);
+  for (int64_t r = 0; r < kQueryBlock; r += kAmxBlock) {
+    const int64_t position = task.first_query + r;
+    const int64_t count = std::min(rows - r, kAmxBlock);
+    if (count <= 0) break;
+    const auto head = [&](Rows all) {
+      all.data = all.row(first_row + r) + task.kv_head * head_bytes;
+      return all;
+    };
+    AmxPackColumns(head(arguments.k), arguments.head_dim, count, key_panel_bytes,
+                   keys_.data() + KeyOffset(arguments, task, position));
+    AmxPackRows(head(arguments.v), count, arguments.head_dim, ValuePanelBytes(task.sequence),
+                values_.data() + ValueOffset(arguments, task, position));
+  }
 }
 
 void BlockedAttention::RunTask(const AttentionArguments& arguments, const Task& task,
                                Scratch& scratch) const {
   ReadQueries(arguments, task, scratch);
-  const int64_t end = task.first_key + task.keys;
-  for (int64_t first_key = task.first_key; first_key < end; first_key += kKeyBlock) {
-    AddKeyBlock(arguments, task, first_key, std::min(kKeyBlock, end - first_key), scratch);
+  const int64_t heads = HeadsPerKvHead(arguments);
+  const int64_t rows = QueryCount(arguments, task.sequence, task.first_query) * heads;
+  for (int64_t first_row = 0; first_row < rows; first_row += blocking_.rows) {
+    const int64_t last_query = (std::min(rows, first_row + blocking_.rows) - 1) / heads;
+    const int64_t end = RoundUp(task.first_query + last_query + 1, blocking_.key_granule);
+    for (int64_t key = task.first_key; key < end; key += blocking_.keys) {
+      AddBlock(arguments, task, {first_row, key, std::min(blocking_.keys, end - key)}, scratch);
+    }
   }
   WriteResult(arguments, task, scratch);
 }
@@ -131,61 +196,70 @@ void BlockedAttention::RunTask(const AttentionArguments& arguments, const Task& 
 void BlockedAttention::ReadQueries(const AttentionArguments& arguments, const Task& task,
                                    Scratch& scratch) const {
   const int64_t rows = StackedRows(arguments);
+  const int64_t heads = HeadsPerKvHead(arguments);
   const int64_t element_bytes = ElementBytes(arguments);
-  const int64_t query_bytes = HeadsPerKvHead(arguments) * arguments.head_dim * element_bytes;
+  const int64_t head_bytes = arguments.head_dim * element_bytes;
+  const int64_t row_bytes = blocking_.head_dim * element_bytes;
   const auto float_bytes = static_cast<int64_t>(sizeof(float));
-  scratch.queries.Reserve(kQueryBlock * query_bytes);
-  scratch.scores.Reserve(rows * kKeyBlock * float_bytes);
-  if (arguments.q.dtype != DType::kF32) {
-    scratch.probabilities.Reserve(rows * kKeyBlock * element_bytes);
-  }
+  const int64_t scores = blocking_.rows * blocking_.keys;
+  scratch.queries.Reserve(rows * row_bytes);
+  scratch.scores.Reserve(scores * float_bytes);
+  if (arguments.q.dtype != DType::kF32) scratch.probabilities.Reserve(scores * element_bytes);
   scratch.mixed.Reserve(rows * arguments.head_dim * float_bytes);
   scratch.largest.Reserve(rows * float_bytes);
   scratch.sum.Reserve(rows * float_bytes);
 
-  // The heads that share a key/value head are neighbours, so row i * heads_per_kv_head + h is the
-  // h-th head of query i.
+  // The heads that share a key/value head are neighbours, so row i * heads + h is the h-th head of
+  // query i.
   const int64_t first_row =
       arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
   const int64_t queries = QueryCount(arguments, task.sequence, task.first_query);
+  std::byte* to = scratch.queries.data();
   for (int64_t i = 0; i < queries; ++i) {
-    std::memcpy(scratch.queries.data() + i * query_bytes,
-                arguments.q.row(first_row + i) + task.kv_head * query_bytes,
-                static_cast<size_t>(query_bytes));
+    const std::byte* from = arguments.q.row(first_row + i) + task.kv_head * heads * head_bytes;
+    for (int64_t h = 0; h < heads; ++h, from += head_bytes, to += row_bytes) {
+      std::memcpy(to, from, static_cast<size_t>(head_bytes));
+      std::memset(to + head_bytes, 0, static_cast<size_t>(row_bytes - head_bytes));
+    }
   }
-  std::memset(scratch.queries.data() + queries * query_bytes, 0,
-              static_cast<size_t>((kQueryBlock - queries) * query_bytes));
+  std::memset(to, 0, static_cast<size_t>((kQueryBlock - queries) * heads * row_bytes));
   std::fill_n(scratch.largest.as<float>(), rows, -HUGE_VALF);
   std::fill_n(scratch.sum.as<float>(), rows, 0.0F);
   std::fill_n(scratch.mixed.as<float>(), rows * arguments.head_dim, 0.0F);
 }
 
-void BlockedAttention::AddKeyBlock(const AttentionArguments& arguments, const Task& task,
-                                   int64_t first_key, int64_t keys, Scratch& scratch) const {
-  const auto width = static_cast<size_t>(keys / kQueryBlock);
-  const int64_t offset = PaddedOffset(arguments, task.kv_head, task.sequence, first_key);
+void BlockedAttention::AddBlock(const AttentionArguments& arguments, const Task& task,
+                                const Block& block, Scratch& scratch) const {
+  const auto width = static_cast<size_t>(block.keys / blocking_.key_granule);
   const DType dtype = arguments.q.dtype;
-  score_matmuls_[width]->Execute({.left = scratch.queries.data(),
-                                  .right = keys_.data() + offset,
-                                  .out = scratch.scores.data()},
-                                 scratch.matmul_caller);
+  const int64_t row_bytes = blocking_.head_dim * ElementBytes(arguments);
+  score_matmuls_[width]->Execute(
+      {.left = scratch.queries.data() + block.first_row * row_bytes,
+       .right = keys_.data() + KeyOffset(arguments, task, block.first_key),
+       .out = scratch.scores.data()},
+      scratch.matmul_caller);
   std::byte* probabilities =
       dtype == DType::kF32 ? scratch.scores.data() : scratch.probabilities.data();
-  UpdateSoftmax({.rows = StackedRows(arguments),
+  float* mixed = scratch.mixed.as<float>() + block.first_row * arguments.head_dim;
+  UpdateSoftmax({.rows = blocking_.rows,
+                 .first_row = block.first_row,
                  .rows_per_query = HeadsPerKvHead(arguments),
                  .first_query = task.first_query,
-                 .first_key = first_key,
-                 .keys = keys,
+                 .first_key = block.first_key,
+                 .keys = block.keys,
                  .window = arguments.window,
                  .head_dim = arguments.head_dim,
                  .scale = arguments.scale,
                  .scores = scratch.scores.as<float>(),
-                 .probabilities = {.data = probabilities, .dtype = dtype, .stride = keys},
-                 .largest = scratch.largest.as<float>(),
-                 .sum = scratch.sum.as<float>(),
-                 .mixed = scratch.mixed.as<float>()});
+                 .probabilities = {.data = probabilities, .dtype = dtype, .stride = block.keys},
+                 .largest = scratch.largest.as<float>() + block.first_row,
+                 .sum = scratch.sum.as<float>() + block.first_row,
+                 .mixed = mixed});
   mix_matmuls_[width]->Execute(
-      {.left = probabilities, .right = values_.data() + offset, .out = scratch.mixed.data()},
+      {.left = probabilities,
+       .right = values_.data() + ValueOffset(arguments, task, block.first_key),
+       .out = mixed,
+       .panel_bytes = blocking_.on_tiles ? ValuePanelBytes(task.sequence) : 0},
       scratch.matmul_caller);
 }
 

@@ -34,16 +34,20 @@ struct AttentionArguments {
 //    rows to whole blocks: products then run at full speed on shapes of which there are few, and no
 //    sequence ever touches another's rows.
 // 2. A task is a (sequence, block of kQueryBlock queries, key/value head). The query heads that
-//    share the head are stacked as rows of one product. Blocks of kKeyBlock keys follow each other
-//    up to the diagonal; those outside the window are skipped.
+//    share the head are stacked as rows. Blocks of keys follow each other up to the diagonal; those
+//    outside the window are skipped.
+// 3. oneDNN's products take all rows of a task and many keys at once. On tiles (AMX) keys and
+// values
+//    are packed for AmxMultiply, and a block of rows and keys is so small that its scores stay in
+//    the first-level cache until they are used up.
 //
 // A sequence's result depends neither on the other sequences nor on the number of threads.
 class BlockedAttention {
  public:
   static constexpr int64_t kQueryBlock = 64;
-  static constexpr int64_t kKeyBlock = 512;
 
-  BlockedAttention(MatmulCache& cache, int threads);
+  // `on_tiles`: runs bf16 on tiles; AmxIsUsable().
+  BlockedAttention(MatmulCache& cache, int threads, bool on_tiles);
 
   Status Run(const AttentionArguments& arguments);
 
@@ -54,6 +58,22 @@ class BlockedAttention {
     int64_t kv_head;
     int64_t first_key;  // a multiple of kQueryBlock
     int64_t keys;       // a multiple of kQueryBlock
+  };
+
+  // How a task is cut up.
+  struct Blocking {
+    bool on_tiles = false;
+    int64_t rows = 0;         // of queries, in one product
+    int64_t keys = 0;         // in one product, at most
+    int64_t key_granule = 0;  // numbers of keys are multiples of it
+    int64_t head_dim = 0;     // of queries, keys and values in memory: filled up with zeros
+  };
+
+  // Some of a task's rows and keys.
+  struct Block {
+    int64_t first_row;
+    int64_t first_key;  // of the sequence
+    int64_t keys;
   };
 
   // A block of scores, and what is kept per row from block to block.
@@ -72,24 +92,32 @@ class BlockedAttention {
   void PlanTasks(const AttentionArguments& arguments);
   Status CopyKeysAndValues(const AttentionArguments& arguments);
   void PrepareMatmuls(const AttentionArguments& arguments);
+  void CopyBlock(const AttentionArguments& arguments, const Task& task);
+  void PackBlock(const AttentionArguments& arguments, const Task& task);
   void RunTask(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
   void ReadQueries(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
-  void AddKeyBlock(const AttentionArguments& arguments, const Task& task, int64_t first_key,
-                   int64_t keys, Scratch& scratch) const;
+  void AddBlock(const AttentionArguments& arguments, const Task& task, const Block& block,
+                Scratch& scratch) const;
   void WriteResult(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
 
-  // Byte offset of a sequence's row in keys_ and values_.
-  int64_t PaddedOffset(const AttentionArguments& arguments, int64_t kv_head, int64_t sequence,
-                       int64_t row) const;
+  // Byte offset in keys_ of a position of a task's sequence.
+  int64_t KeyOffset(const AttentionArguments& arguments, const Task& task, int64_t position) const;
+  // The same in values_.
+  int64_t ValueOffset(const AttentionArguments& arguments, const Task& task,
+                      int64_t position) const;
+  // On tiles: from one panel of a sequence's values to the next.
+  int64_t ValuePanelBytes(int64_t sequence) const;
 
   MatmulCache& cache_;
   const int threads_;
+  const bool on_tiles_;
+  Blocking blocking_;                         // of the current run
   std::vector<Scratch> scratch_;              // one for each thread
   std::vector<Task> tasks_;                   // the longest first
   std::vector<int64_t> padded_offsets_;       // [sequences + 1]: sequences in whole blocks
-  AlignedBuffer keys_;                        // [kv_heads, padded rows, head_dim]
+  AlignedBuffer keys_;                        // [kv_heads, padded rows, head_dim] or panels of it
   AlignedBuffer values_;                      // the same
-  std::vector<const Matmul*> score_matmuls_;  // by number of keys / kQueryBlock
+  std::vector<const Matmul*> score_matmuls_;  // by number of keys / key_granule
   std::vector<const Matmul*> mix_matmuls_;
 };
 

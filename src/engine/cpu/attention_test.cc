@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/numbers_for_test.h"
 
 namespace thresher {
@@ -58,11 +59,11 @@ AttentionArguments Arguments(const Case& c, const Inputs& inputs, const Rows& ou
           .window = c.window};
 }
 
-TestRows RunAttention(const Case& c, const Inputs& inputs, int threads) {
+TestRows RunAttention(const Case& c, const Inputs& inputs, int threads, bool on_tiles) {
   TestRows out(inputs.offsets.back(), c.heads * c.head_dim, c.heads * c.head_dim + 3,
                inputs.joined.view().dtype);
   MatmulCache cache(dnnl::engine(dnnl::engine::kind::cpu, 0));
-  BlockedAttention attention(cache, threads);
+  BlockedAttention attention(cache, threads, on_tiles);
   const Status status = attention.Run(Arguments(c, inputs, out.view()));
   EXPECT_TRUE(status.ok()) << status.message();
   EXPECT_TRUE(out.GapsAreUntouched());
@@ -103,6 +104,12 @@ std::vector<double> PlainAttention(const Case& c, const Inputs& inputs) {
   return out;
 }
 
+// The ways to compute attention in a dtype on this machine.
+std::vector<bool> OnTiles(DType dtype) {
+  if (dtype == DType::kBf16 && AmxIsUsable()) return {false, true};
+  return {false};
+}
+
 const Case kCases[] = {
     {.lengths = {1}, .heads = 1, .kv_heads = 1, .head_dim = 24},
     {.lengths = {1, 63, 64, 65}, .heads = 2, .kv_heads = 1, .head_dim = 64},
@@ -125,9 +132,12 @@ TEST(AttentionTest, EqualsPlainAttention) {
       SCOPED_TRACE(testing::PrintToString(c.lengths) + " head_dim " + std::to_string(c.head_dim) +
                    " window " + std::to_string(c.window));
       const Inputs inputs(c, dtype, 1);
-      const double error =
-          RelativeError(RunAttention(c, inputs, 2).Values(), PlainAttention(c, inputs));
-      EXPECT_LT(error, dtype == DType::kF32 ? 2e-6 : 5e-3);
+      const std::vector<double> expected = PlainAttention(c, inputs);
+      for (const bool on_tiles : OnTiles(dtype)) {
+        EXPECT_LT(RelativeError(RunAttention(c, inputs, 2, on_tiles).Values(), expected),
+                  dtype == DType::kF32 ? 2e-6 : 5e-3)
+            << on_tiles;
+      }
     }
   }
 }
@@ -136,9 +146,11 @@ TEST(AttentionTest, ThreadsDoNotChangeAByte) {
   for (const DType dtype : ComputeDTypes()) {
     for (const Case& c : kCases) {
       const Inputs inputs(c, dtype, 2);
-      const std::vector<double> one = RunAttention(c, inputs, 1).Values();
-      EXPECT_EQ(RunAttention(c, inputs, 2).Values(), one);
-      EXPECT_EQ(RunAttention(c, inputs, 3).Values(), one);
+      for (const bool on_tiles : OnTiles(dtype)) {
+        const std::vector<double> one = RunAttention(c, inputs, 1, on_tiles).Values();
+        EXPECT_EQ(RunAttention(c, inputs, 2, on_tiles).Values(), one);
+        EXPECT_EQ(RunAttention(c, inputs, 3, on_tiles).Values(), one);
+      }
     }
   }
 }
@@ -156,10 +168,12 @@ TEST(AttentionTest, SequencesAreIsolated) {
     std::copy(middle.begin(), middle.end(), values.begin() + 70 * width);
     Inputs packed(three, dtype, 3);
     packed.joined = TestRows(values, 200, width, dtype);
-    const std::vector<double> all = RunAttention(three, packed, 2).Values();
-    const std::vector<double> expected = RunAttention(alone, single, 2).Values();
-    EXPECT_TRUE(std::isnan(all[0]));
-    EXPECT_TRUE(std::equal(expected.begin(), expected.end(), all.begin() + 70 * 32));
+    for (const bool on_tiles : OnTiles(dtype)) {
+      const std::vector<double> all = RunAttention(three, packed, 2, on_tiles).Values();
+      const std::vector<double> expected = RunAttention(alone, single, 2, on_tiles).Values();
+      EXPECT_TRUE(std::isnan(all[0]));
+      EXPECT_TRUE(std::equal(expected.begin(), expected.end(), all.begin() + 70 * 32));
+    }
   }
 }
 
@@ -170,7 +184,7 @@ TEST(AttentionTest, EqualScoresGiveTheMean) {
   std::vector<float> values(1000 * 48, 0.0F);
   for (size_t t = 0; t < 1000; ++t) values[t * 48 + 32] = static_cast<float>(t);
   inputs.joined = TestRows(values, 1000, 48, DType::kF32);
-  const TestRows out = RunAttention(c, inputs, 2);
+  const TestRows out = RunAttention(c, inputs, 2, false);
   for (int64_t t = 0; t < 1000; ++t) {
     EXPECT_NEAR(out.At(t, 0), static_cast<double>(t) / 2, 1e-3);
     EXPECT_EQ(out.At(t, 1), 0);

@@ -29,6 +29,9 @@ struct CpuEngineOptions {
   // Whether the MLP's last product is summed up block by block of its input's columns, while they
   // are in a core's cache. Nothing: where it is faster, which is with AMX. Changes last bits.
   std::optional<bool> sums_gate_blocks = std::nullopt;
+  // Whether bf16 products run on the tile unit (AMX) by our own kernels instead of oneDNN's.
+  // Nothing: where there is one. Changes last bits.
+  std::optional<bool> on_tiles = std::nullopt;
 };
 
 // True if this processor multiplies bf16 matrices in hardware (AVX512-BF16 or AMX).

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "engine/common/engine_checks.h"
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/processor.h"
@@ -44,12 +45,14 @@ int64_t ChunkRowsFor(int64_t tokens, int threads) {
   return std::clamp(static_cast<int64_t>(std::bit_ceil(part)), kRowGranule, kLargestChunk);
 }
 
-GraphEngine::GraphEngine(Program program, const CpuEngineOptions& options, int threads)
+GraphEngine::GraphEngine(Program program, const CpuEngineOptions& options, int threads,
+                         bool on_tiles)
     : program_(std::move(program)),
       stored_dtype_(options.stored_dtype),
       threads_(threads),
+      on_tiles_(on_tiles),
       matmuls_(dnnl::engine(dnnl::engine::kind::cpu, 0)),
-      attention_(matmuls_, threads),
+      attention_(matmuls_, threads, on_tiles),
       batch_buffers_(program_.buffers.size()) {
   for (int thread = 0; thread < threads; ++thread) {
     workers_.push_back({.chunk_buffers = std::vector<AlignedBuffer>(program_.buffers.size()),
@@ -85,12 +88,16 @@ Result<std::unique_ptr<GraphEngine>> GraphEngine::Create(const Graph& graph,
   }
   const DType compute = in_bf16 ? DType::kBf16 : DType::kF32;
   const int threads = options.threads > 0 ? options.threads : UsableCores();
-  // oneDNN's products with AMX slow down where they add up thousands of products an element.
-  const bool sums_gate_blocks = options.sums_gate_blocks.value_or(in_bf16 && OneDnnHasAmx());
+  if (options.on_tiles.value_or(false) && !(in_bf16 && AmxIsUsable())) {
+    return InvalidArgument("on_tiles: only bf16 on a processor with AMX");
+  }
+  const bool on_tiles = options.on_tiles.value_or(in_bf16 && AmxIsUsable());
+  // Products with AMX slow down where they add up thousands of products an element.
+  const bool sums_gate_blocks = options.sums_gate_blocks.value_or(on_tiles);
   ASSIGN_OR_RETURN(Program program, CompileProgram(graph, hooks, compute, sums_gate_blocks));
   std::unique_ptr<GraphEngine> engine;
   RETURN_IF_ERROR(CatchExceptions(
-      [&] { engine.reset(new GraphEngine(std::move(program), options, threads)); }));
+      [&] { engine.reset(new GraphEngine(std::move(program), options, threads, on_tiles)); }));
   engine->output_count_ = hooks.size();
   RETURN_IF_ERROR(engine->LoadWeights(graph, lookup));
   return engine;
@@ -134,10 +141,12 @@ Status GraphEngine::LoadWeights(const Graph& graph, const WeightLookup& lookup) 
     const SingleThreadScope single_thread;
     for (size_t i = 0; i < parts.size(); ++i) {
       const LinearPlan& plan = program_.linears[i];
-      linears_.emplace_back(
-          parts[i],
-          MatmulShape{.in = program_.compute, .out = plan.out, .accumulates = plan.accumulates},
-          matmuls_);
+      linears_.emplace_back(parts[i],
+                            MatmulShape{.in = program_.compute,
+                                        .out = plan.out,
+                                        .accumulates = plan.accumulates,
+                                        .on_tiles = on_tiles_},
+                            matmuls_);
     }
     packed_weights_.Reserve(packed_bytes());
   }));

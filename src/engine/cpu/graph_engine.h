@@ -71,7 +71,7 @@ class GraphEngine final : public Engine {
     Worker& worker;
   };
 
-  GraphEngine(Program program, const CpuEngineOptions& options, int threads);
+  GraphEngine(Program program, const CpuEngineOptions& options, int threads, bool on_tiles);
 
   Status LoadWeights(const Graph& graph, const WeightLookup& lookup);
   void PrepareBatch(const PackedBatch& batch);
@@ -99,6 +99,7 @@ class GraphEngine final : public Engine {
   const Program program_;
   const DType stored_dtype_;
   const int threads_;
+  const bool on_tiles_;
   EngineInfo info_;
   size_t output_count_ = 0;
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/common/transformer_for_test.h"
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/numbers_for_test.h"
 
 namespace thresher {
@@ -142,9 +143,15 @@ TEST(GraphEngineTest, EveryHookIsNearTheReferenceInBf16) {
   if (!OneDnnHasAvx512()) GTEST_SKIP() << "no AVX-512";
   for (const TransformerShape& shape : kShapes) {
     const Fixture fixture(shape, DType::kBf16);
-    ExpectNearReference(fixture, AllHooks(fixture.graph), TestBatch(kLengths, 50, 1),
-                        {.compute = CpuCompute::kBf16, .threads = 2, .stored_dtype = DType::kF32},
-                        2e-2);
+    for (const bool on_tiles : {false, true}) {
+      if (on_tiles && !AmxIsUsable()) continue;
+      ExpectNearReference(fixture, AllHooks(fixture.graph), TestBatch(kLengths, 50, 1),
+                          {.compute = CpuCompute::kBf16,
+                           .threads = 2,
+                           .stored_dtype = DType::kF32,
+                           .on_tiles = on_tiles},
+                          2e-2);
+    }
   }
 }
 

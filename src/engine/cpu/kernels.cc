@@ -214,7 +214,7 @@ struct VisibleKeys {
 };
 
 VisibleKeys FindVisibleKeys(const SoftmaxBlock& block, int64_t row, int64_t lanes) {
-  const int64_t query = block.first_query + row / block.rows_per_query;
+  const int64_t query = block.first_query + (block.first_row + row) / block.rows_per_query;
   VisibleKeys visible;
   visible.end = std::clamp<int64_t>(query + 1 - block.first_key, 0, block.keys);
   visible.begin = 0;

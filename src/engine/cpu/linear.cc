@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "engine/cpu/aligned_buffer.h"
+#include "engine/cpu/amx_product.h"
 #include "shard/convert.h"
 
 namespace thresher {
@@ -59,16 +60,17 @@ std::vector<float> ReadWeight(const WeightView& view) {
 
 PackedLinear::PackedLinear(const std::vector<LinearPart>& parts, MatmulShape shape,
                            MatmulCache& cache)
-    : shape_(shape), engine_(cache.engine()) {
+    : shape_(shape) {
   THRESHER_CHECK(!parts.empty());
   shape_.inner = parts[0].inputs;
   shape_.right = RightLayout::kPacked;
+  shape_.on_tiles = shape.on_tiles && shape_.inner % kAmxBlock == 0;
   for (const LinearPart& part : parts) {
     THRESHER_CHECK(part.inputs == shape_.inner);
     shape_.columns += part.weight.shape[0];
     shape_.has_bias = shape_.has_bias || part.bias.has_value();
   }
-  packed_desc_ = cache.Get(ShapeFor(kRowsForPacking)).right_desc();
+  packer_ = &cache.Get(ShapeFor(kRowsForPacking));
 }
 
 MatmulShape PackedLinear::ShapeFor(int64_t rows) const {
@@ -88,14 +90,7 @@ void PackedLinear::Pack(const std::vector<LinearPart>& parts, std::byte* memory)
     column += part.weight.shape[0];
   }
   packed_ = memory;
-  // [columns, inner] in the checkpoint is [inner, columns] transposed.
-  dnnl::memory from(
-      {{shape_.inner, shape_.columns}, OneDnnType(shape_.in), dnnl::memory::format_tag::ba},
-      engine_, joined.data());
-  dnnl::memory to(packed_desc_, engine_, packed_);
-  dnnl::stream stream(engine_);
-  dnnl::reorder(from, to).execute(stream, from, to);
-  stream.wait();
+  packer_->Pack(joined.data(), packed_);
 }
 
 void PackedLinear::Execute(const Matmul& matmul, const void* in, void* out,

@@ -2,7 +2,6 @@
 #define THRESHER_ENGINE_CPU_LINEAR_H_
 
 #include <cstdint>
-#include <dnnl.hpp>
 #include <optional>
 #include <vector>
 
@@ -22,12 +21,12 @@ struct LinearPart {
 };
 
 // Weights of linears with one input, side by side, converted to the compute dtype and packed the
-// way oneDNN wants them. Output columns are those of the parts one after another; every part has
-// the same number of inputs.
+// way the product wants them. Output columns are those of the parts one after another; every part
+// has the same number of inputs.
 class PackedLinear {
  public:
-  // Of `shape`, in, out and accumulates are read: the rest follows from the parts. `cache` is only
-  // asked for the form of packed weights. Throws dnnl::error and std::bad_alloc.
+  // Of `shape`, in, out, accumulates and on_tiles (where possible) are read: the rest follows from
+  // the parts. `cache` must outlive the linear. Throws dnnl::error and std::bad_alloc.
   PackedLinear(const std::vector<LinearPart>& parts, MatmulShape shape, MatmulCache& cache);
 
   // The product for a number of rows.
@@ -41,12 +40,11 @@ class PackedLinear {
   // [rows, input width] -> [rows, output width], with the primitive of ShapeFor(rows).
   void Execute(const Matmul& matmul, const void* in, void* out, MatmulCaller& caller) const;
 
-  int64_t packed_bytes() const { return static_cast<int64_t>(packed_desc_.get_size()); }
+  int64_t packed_bytes() const { return packer_->packed_bytes(); }
 
  private:
   MatmulShape shape_;
-  dnnl::engine engine_;
-  dnnl::memory::desc packed_desc_;
+  const Matmul* packer_;
   std::byte* packed_ = nullptr;
   std::vector<float> bias_;
 };

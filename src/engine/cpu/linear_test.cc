@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/numbers_for_test.h"
 #include "engine/cpu/parallel.h"
 #include "shard/convert.h"
@@ -43,12 +44,14 @@ struct Joined {
         second({3, inner}, weights, 2),
         bias({3}, weights, 3) {}
 
-  std::vector<double> Run(const TestRows& in, int64_t rows, DType out_dtype) const {
+  std::vector<double> Run(const TestRows& in, int64_t rows, DType out_dtype,
+                          bool on_tiles = false) const {
     const SingleThreadScope single_thread;
     const std::vector<LinearPart> parts = {{first.view, {}, 0, inner},
                                            {second.view, bias.view, 0, inner}};
     MatmulCache cache(dnnl::engine(dnnl::engine::kind::cpu, 0));
-    PackedLinear linear(parts, {.in = in.view().dtype, .out = out_dtype}, cache);
+    PackedLinear linear(parts, {.in = in.view().dtype, .out = out_dtype, .on_tiles = on_tiles},
+                        cache);
     AlignedBuffer packed;
     packed.Reserve(linear.packed_bytes());
     linear.Pack(parts, packed.data());
@@ -101,6 +104,8 @@ TEST(PackedLinearTest, EqualsPlainLoopsForEveryDType) {
       EXPECT_LT(RelativeError(joined.Run(narrow, 32, DType::kF32), expected), 1e-6);
       EXPECT_LT(RelativeError(joined.Run(narrow, 32, DType::kBf16), expected),
                 RoundingBound(DType::kBf16));
+      if (!AmxIsUsable()) continue;
+      EXPECT_LT(RelativeError(joined.Run(narrow, 32, DType::kF32, true), expected), 1e-6);
     }
   }
 }

@@ -34,11 +34,30 @@ HWY_INLINE FloatVector ScaleByPowerOfTwo(FloatVector power, FloatVector whole) {
 #endif
 }
 
+#if HWY_TARGET <= HWY_AVX3
+// 2^x for x <= 0 with the processor's own split into whole and fraction. The polynomial is the best
+// of degree 4 for 0 <= f < 1 that is 1 at 0: its relative error is below 3e-6.
+HWY_INLINE FloatVector PowerOfTwoToBf16(FloatVector x) {
+  const FloatTag d;
+  constexpr int kFractionAboveFloor = 1;  // VREDUCEPS, no bits of fraction, rounding down
+  const FloatVector f{_mm512_reduce_ps(x.raw, kFractionAboveFloor)};
+  FloatVector power = hn::Set(d, 1.3426685705780983e-2F);
+  power = hn::MulAdd(power, f, hn::Set(d, 5.2242472767829895e-2F));
+  power = hn::MulAdd(power, f, hn::Set(d, 2.4128021299839020e-1F));
+  power = hn::MulAdd(power, f, hn::Set(d, 6.9304484128952026e-1F));
+  power = hn::MulAdd(power, f, hn::Set(d, 1.0F));
+  return FloatVector{_mm512_scalef_ps(power.raw, x.raw)};  // by 2^floor(x)
+}
+#endif
+
 // 2^x for x <= 0, which may be minus infinity; below 2^-150 it is 0, and NaN stays NaN. The
 // fraction's power is the Taylor series of exp(f ln 2) for |f| <= 1/2: its error is below 5e-9 with
 // kDegree 7 and below 3e-6 with kDegree 5, which is enough for a result that is rounded to bf16.
 template <int kDegree>
 HWY_INLINE FloatVector PowerOfTwo(FloatVector x) {
+#if HWY_TARGET <= HWY_AVX3
+  if constexpr (kDegree == 5) return PowerOfTwoToBf16(x);
+#endif
   const FloatTag d;
   // The second operand wins if one is NaN, so NaN passes through.
   const FloatVector clamped = hn::Max(hn::Set(d, -200.0F), x);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "engine/cpu/amx_product.h"
 
 namespace thresher {
 namespace {
@@ -48,7 +49,13 @@ memory::data_type OneDnnType(DType dtype) {
   return dtype == DType::kF32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
 
-Matmul::Matmul(const dnnl::engine& engine, const MatmulShape& shape) : engine_(engine) {
+Matmul::Matmul(const dnnl::engine& engine, const MatmulShape& shape) : shape_(shape) {
+  if (shape.on_tiles) {
+    THRESHER_CHECK(shape.in == DType::kBf16 && shape.right == RightLayout::kPacked);
+    THRESHER_CHECK(shape.inner % kAmxBlock == 0 && AmxIsUsable());
+    return;
+  }
+  engine_ = engine;
   const dnnl::matmul::primitive_desc descriptor = Describe(engine, shape);
   primitive_ = dnnl::matmul(descriptor);
   left_desc_ = descriptor.src_desc();
@@ -56,6 +63,41 @@ Matmul::Matmul(const dnnl::engine& engine, const MatmulShape& shape) : engine_(e
   out_desc_ = descriptor.dst_desc();
   scratchpad_desc_ = descriptor.scratchpad_desc();
   if (shape.has_bias) bias_desc_ = descriptor.bias_desc();
+}
+
+int64_t Matmul::packed_bytes() const {
+  if (shape_.on_tiles) return AmxPackedBytes(shape_.inner, shape_.columns);
+  return static_cast<int64_t>(right_desc_.get_size());
+}
+
+void Matmul::Pack(const std::byte* transposed, std::byte* packed) const {
+  if (shape_.on_tiles) {
+    AmxPackColumns(
+        {.data = const_cast<std::byte*>(transposed), .dtype = DType::kBf16, .stride = shape_.inner},
+        shape_.inner, shape_.columns, AmxPanelBytes(shape_.inner), packed);
+    return;
+  }
+  const memory::desc form({shape_.inner, shape_.columns}, OneDnnType(shape_.in),
+                          memory::format_tag::ba);
+  memory from(form, engine_, const_cast<std::byte*>(transposed));
+  memory to(right_desc_, engine_, packed);
+  dnnl::stream stream(engine_);
+  dnnl::reorder(from, to).execute(stream, from, to);
+  stream.wait();
+}
+
+void Matmul::ExecuteOnTiles(const MatmulOperands& operands) const {
+  AmxMultiply(
+      {.rows = shape_.rows,
+       .inner = shape_.inner,
+       .columns = shape_.columns,
+       .left = static_cast<const std::byte*>(operands.left),
+       .right = static_cast<const std::byte*>(operands.right),
+       .panel_bytes = operands.panel_bytes > 0 ? operands.panel_bytes : AmxPanelBytes(shape_.inner),
+       .bias = operands.bias,
+       .accumulates = shape_.accumulates,
+       .out_dtype = shape_.out,
+       .out = static_cast<std::byte*>(operands.out)});
 }
 
 MatmulCaller::Call Matmul::MakeCall() const {
@@ -69,6 +111,7 @@ MatmulCaller::Call Matmul::MakeCall() const {
 }
 
 void Matmul::Execute(const MatmulOperands& operands, MatmulCaller& caller) const {
+  if (shape_.on_tiles) return ExecuteOnTiles(operands);
   const auto [entry, is_new] = caller.calls_.try_emplace(this);
   MatmulCaller::Call& call = entry->second;
   if (is_new) call = MakeCall();

@@ -15,7 +15,7 @@ namespace thresher {
 
 // How the second operand of a product lies in memory.
 enum class RightLayout {
-  kPacked,      // what oneDNN likes best, from a reorder
+  kPacked,      // as the product likes it best, by Matmul::Pack
   kRows,        // [inner, columns], row-major
   kTransposed,  // [columns, inner], row-major
 };
@@ -30,6 +30,9 @@ struct MatmulShape {
   RightLayout right = RightLayout::kRows;
   bool has_bias = false;     // adds bias [columns], f32
   bool accumulates = false;  // adds to what is in `out`
+  // By AmxMultiply instead of oneDNN: of bf16, with a packed right operand and `inner` a multiple
+  // of kAmxBlock, where AmxIsUsable().
+  bool on_tiles = false;
 
   auto operator<=>(const MatmulShape&) const = default;
 };
@@ -39,6 +42,7 @@ struct MatmulOperands {
   const void* right = nullptr;
   const float* bias = nullptr;
   void* out = nullptr;
+  int64_t panel_bytes = 0;  // on tiles: from one panel of `right` to the next; 0: no gaps
 };
 
 class Matmul;
@@ -65,13 +69,13 @@ class MatmulCaller {
   std::unordered_map<const Matmul*, Call> calls_;
 };
 
-// One oneDNN primitive that runs in the calling thread; the caller is under a SingleThreadScope.
-// Thread-safe. Throws dnnl::error, as everything in this header.
+// One product that runs in the calling thread: a oneDNN primitive, whose caller is under a
+// SingleThreadScope, or AmxMultiply. Thread-safe. Throws dnnl::error, as everything in this header.
 //
-// A row's result does not depend on the number of rows wherever oneDNN has its brgemm kernels (from
-// AVX-512 on): they add up the products of one output element in order of `inner`. Its older
-// kernels (AVX2) do depend on it, so there the engine does not let the number of rows depend on the
-// number of threads.
+// A row's result does not depend on the number of rows on tiles and wherever oneDNN has its brgemm
+// kernels (from AVX-512 on): they add up the products of one output element in order of `inner`.
+// Its older kernels (AVX2) do depend on it, so there the engine does not let the number of rows
+// depend on the number of threads.
 class Matmul {
  public:
   Matmul(const dnnl::engine& engine, const MatmulShape& shape);
@@ -79,12 +83,18 @@ class Matmul {
   // `caller` is used by no other thread meanwhile.
   void Execute(const MatmulOperands& operands, MatmulCaller& caller) const;
 
-  // The form of a packed right operand; the same for every number of rows.
-  dnnl::memory::desc right_desc() const { return right_desc_; }
+  // Memory of a packed right operand. Its form is the same for every number of rows.
+  int64_t packed_bytes() const;
+
+  // Packs a right operand that lies transposed, [columns, inner], into packed_bytes() bytes.
+  void Pack(const std::byte* transposed, std::byte* packed) const;
 
  private:
   MatmulCaller::Call MakeCall() const;
+  void ExecuteOnTiles(const MatmulOperands& operands) const;
 
+  MatmulShape shape_;
+  // Empty on tiles.
   dnnl::engine engine_;
   dnnl::matmul primitive_;
   dnnl::memory::desc left_desc_;
