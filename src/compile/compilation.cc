@@ -58,6 +58,12 @@ double Compilation::flops_ratio() const {
   return work.flops * static_cast<double>(chips_a_batch) / useful_flops;
 }
 
+double Compilation::margin_with_on_chip_bytes() const {
+  ChipWork all = work;
+  all.memory_bytes += on_chip_bytes;
+  return RooflineOf(target.chip, all).compute_margin();
+}
+
 double Compilation::memory_bytes() const {
   return static_cast<double>(memory.arguments_bytes + 2 * memory.outputs_bytes +
                              memory.temporaries_bytes + memory.code_bytes);

@@ -43,6 +43,9 @@ struct Compilation {
   double flops_ratio() const;
   // With two batches in flight: weights and inputs, outputs twice, temporaries.
   double memory_bytes() const;
+  // How many times longer computing takes than the slowest of the others, if on_chip_bytes crossed
+  // the main memory too.
+  double margin_with_on_chip_bytes() const;
   bool fits() const { return memory_bytes() <= target.chip.memory_bytes; }
   // Of one chip, at a part of the roofline's speed.
   double tokens_per_second(double efficiency) const;

@@ -44,8 +44,8 @@ struct PjrtEngineOptions {
 // kInvalidArgument if the model has no such hook point or the mesh does not fit the devices;
 // kResourceExhausted if the weights do not fit.
 //
-// A batch for which the devices' memory does not suffice, as the compiler or the device says, is run
-// again in parts that fit a smaller size, and no larger ones are tried from then on.
+// A batch for which the devices' memory does not suffice, as the compiler or the device says, is
+// run again in parts that fit a smaller size, and no larger ones are tried from then on.
 Result<std::unique_ptr<Engine>> CreatePjrtEngine(std::unique_ptr<PjrtClient> client,
                                                  const Graph& graph, const WeightLookup& lookup,
                                                  const std::vector<HookPoint>& hooks,
