@@ -270,7 +270,9 @@ TEST_F(PjrtEngineTest, DevicesShareABatch) {
     for (const DeviceMesh mesh : {DeviceMesh{2, 2}, DeviceMesh{1, 4}}) {
       PjrtEngineOptions options = InF32();
       options.max_batch_tokens = 64;
+      options.attention_block = 16;
       options.mesh = mesh;
+      options.whole_attention_up_to = 16;  // tests/accelerator_test.cc has the other form
       EXPECT_LT(WorstError(batch, Run(batch, options), DType::kF32), 3e-6)
           << "model=" << mesh.model;
     }
