@@ -87,7 +87,7 @@ class ProgramWriter {
 
   HloValue Declare(TensorType type, Sharding sharding,
                    std::variant<WeightArgument, BatchArgument> meaning) {
-    const HloValue argument = w_.Argument(type, sharding);
+    HloValue argument = w_.Argument(type, sharding);
     program_.arguments.push_back({std::move(type), std::move(sharding), std::move(meaning)});
     return argument;
   }
@@ -167,7 +167,7 @@ class ProgramWriter {
 
   HloValue Write(const Linear& linear) {
     const HloValue x = w_.Convert(ValueOf(linear.input), options_.compute);
-    const HloValue product =
+    HloValue product =
         w_.Dot(x, WeightOf(linear.weight), {.left_summed = {1}, .right_summed = {1}});
     if (!linear.bias) return product;
     return w_.Add(product, w_.Broadcast(WeightOf(*linear.bias), product.type.shape, {1}));

@@ -288,7 +288,7 @@ Status PjrtEngine::Finish() {
   THRESHER_CHECK(!in_flight_.empty());
   InFlight in_flight = std::move(in_flight_.front());
   in_flight_.pop_front();
-  const Status status = Collect(in_flight);
+  Status status = Collect(in_flight);
   if (status.code() != Code::kResourceExhausted) return status;
   in_flight.run.reset();
   return RunInParts(in_flight.batch, status);

@@ -399,6 +399,7 @@ std::vector<HloValue> StablehloWriter::While(
     const std::function<HloMask(const std::vector<HloValue>&)>& goes_on, const LoopBody& body) {
   const auto inside = [&] {
     std::vector<HloValue> values;
+    values.reserve(starts.size());
     for (const HloValue& start : starts) values.push_back({NewName(), start.type});
     return values;
   };
