@@ -165,6 +165,17 @@ TEST_F(BadInputTest, UnknownSchemes) {
     ExpectRefused(result, {url, "file:///"}, 2);
     EXPECT_FALSE(std::filesystem::exists("gcs:"));
   }
+  // Every command says the same.
+  for (Texts arguments :
+       {Texts{"status"}, Texts{"verify"}, Texts{"inspect"}, Texts{"clean"}, Texts{"dashboard"},
+        Texts{"doctor"}, Texts{"merge", "--output", "runs/both"},
+        Texts{"merge", "runs/first", "runs/second", "--output"}}) {
+    arguments.emplace_back("hdfs://bucket/run");
+    const ProcessResult result = RunProcess(Thresher(arguments));
+    EXPECT_EQ(result.exit_status, 2) << arguments[0] << result.Describe();
+    EXPECT_THAT(result.err, HasSubstr("hdfs://bucket/run"));
+    EXPECT_THAT(result.err, HasSubstr("file:///"));
+  }
   ExpectRefused(Extraction{model_.path(), Dataset(), "file://relative/run"}.Run(), {"file:///"}, 2);
 }
 

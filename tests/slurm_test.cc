@@ -5,11 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/temporary_folder_for_test.h"
@@ -53,7 +55,7 @@ class SlurmTest : public ::testing::Test {
   }
 
   // Two tasks of a processor each, whose units are small and slow.
-  void Launch() const {
+  void Launch(const std::string& stop_grace = "2s", const std::string& time_limit = "") const {
     Command command = Thresher({"launch",
                                 "slurm",
                                 "--workers",
@@ -82,7 +84,10 @@ class SlurmTest : public ::testing::Test {
                                 "--lease-ttl",
                                 "5s",
                                 "--stop-grace",
-                                "2s"});
+                                stop_grace});
+    if (!time_limit.empty()) {
+      command.arguments.insert(command.arguments.end(), {"--time", time_limit});
+    }
     command.folder = folder_.path();
     for (const auto& [name, value] : cluster_->Environment()) command.environment[name] = value;
     const ProcessResult result = RunProcess(command);
@@ -169,6 +174,37 @@ TEST_F(SlurmTest, ACancelledTaskDoesNotComeBack) {
     EXPECT_THAT(cluster_->Ask({"/usr/bin/scontrol", "--oneliner", "show", "job", task}),
                 HasSubstr("JobState=CANCELLED"));
   }
+}
+
+// The shortest limit that Slurm has, and the longest notice that fits into it.
+TEST_F(SlurmTest, ATaskThatReachesItsTimeLimitIsQueuedAgain) {
+  WriteSamples(folder_.PathOf("samples.jsonl"),
+               {.count = 10 * kSampleCount, .shortest = 2, .longest = 2});
+  Launch(/*stop_grace=*/"40s", /*time_limit=*/"1:00");
+  ASSERT_TRUE(WaitUntil([&] { return AreBoth("RUNNING") && CommitCount() >= 1; }));
+  ASSERT_TRUE(WaitUntil([&] { return AreBoth("PENDING"); }));
+  EXPECT_FALSE(ReadCompleteRun(RunFolder()).ok());
+  for (const char* task : {"job-1_0.log", "job-1_1.log"}) {
+    const std::string log = ReadFile(folder_.PathOf(task));
+    EXPECT_THAT(log, HasSubstr("the run is not complete: this task is queued again"));
+    EXPECT_THAT(log, Not(HasSubstr("DUE TO TIME LIMIT"))) << "it was asked, not killed";
+  }
+  // Nobody waits for a lease to run out: every claim has ended, and every unit is free.
+  const std::vector<std::string> leases = FilesBelow(RunFolder() + "/leases");
+  const std::set<std::string> names(leases.begin(), leases.end());
+  for (const std::string& name : leases) {
+    if (name.ends_with(".released")) continue;
+    const std::string unit = name.substr(0, name.find('/'));
+    EXPECT_TRUE(names.contains(name + ".released") ||
+                std::filesystem::exists(RunFolder() + "/commits/" + unit + ".json"))
+        << name;
+  }
+  // They go on where they were.
+  const size_t commits_before = CommitCount();
+  cluster_->Ask({"/usr/bin/scontrol", "update", "jobid=1_0", "StartTime=now"});
+  EXPECT_TRUE(WaitUntil([&] { return CommitCount() > commits_before; }));
+  cluster_->Ask({"/usr/bin/scancel", "1"});
+  ASSERT_TRUE(WaitUntil([&] { return States().empty(); }));
 }
 
 // docs/guides/slurm.md, with what it submits.

@@ -36,6 +36,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr int64_t kSeenWithinMs = 15'000;
+constexpr int64_t kPoisonTokens = 300'000;
 
 // The dashboard as a process of its own, at a port that it chose.
 class DashboardProcess {
@@ -124,17 +125,37 @@ bool HasState(const Json& run, int worker, const std::string& state) {
 class WatchedRunTest : public testing::Test {
  protected:
   // A worker that computes much and stores little: the run lasts for as long as the test watches.
+  // All units are of one block, so that every worker hears of the others' failures.
+  // It has half a gigabyte of addresses, which is plenty but for PoisonSample().
   Command Worker(int id) const {
     Command command = Extraction{
-        .model = GoldenModel("qwen2"),
+        .model = Model(),
         .dataset = Dataset(),
         .output = Output(),
         .flags = {
             "--worker-id", std::to_string(id), "--num-workers", "8", "--lease-ttl", "8s", "--hooks",
-            "resid_post", "--layers", "2", "--tokens", "every:32", "--shard-bytes", "20KB",
+            "resid_post", "--layers", "2", "--tokens", "every:32", "--shard-bytes", "300KB",
+            "--max-tokens", std::to_string(kPoisonTokens),
             "--quiet"}}.ToCommand();
+    command.arguments.insert(command.arguments.begin(), {"/usr/bin/prlimit", "--as=500000000"});
     command.ends_with_parent = true;
     return command;
+  }
+
+  // One of the golden models that takes texts of any length.
+  std::string Model() const {
+    const std::string folder = folder_.path() + "/model";
+    if (std::filesystem::exists(folder)) return folder;
+    std::filesystem::copy(GoldenModel("qwen2"), folder);
+    Json config = Json::parse(ReadFile(folder + "/config.json"));
+    config["max_position_embeddings"] = 2 * kPoisonTokens;
+    WriteFile(folder + "/config.json", config.dump());
+    return folder;
+  }
+
+  // For which no worker has the memory.
+  static std::string PoisonSample() {
+    return TokenIdsLine(std::vector<int32_t>(static_cast<size_t>(kPoisonTokens), 7));
   }
 
   void StartWorkers(int count) {
@@ -142,23 +163,42 @@ class WatchedRunTest : public testing::Test {
   }
 
   // A run with some units made and all others open, and nobody at work.
-  void BeginRun() {
-    WriteSamples(Dataset(), {.count = 100'000, .shortest = 100, .longest = 250, .seed = 4});
+  void BeginRun(bool has_poison = false) {
+    WriteSamples(Dataset(), {.count = 150'000, .shortest = 100, .longest = 250, .seed = 4});
+    if (has_poison) {
+      // A little way into the stream of worker 3.
+      std::string samples = ReadFile(Dataset());
+      const size_t at = samples.find('\n', samples.size() * 3 / 8 + samples.size() / 200);
+      WriteFile(Dataset(), samples.insert(at + 1, PoisonSample() + "\n"));
+    }
     Process first(Worker(0));
     ASSERT_TRUE(WaitUntil([&] { return !FilesBelow(Output() + "/commits").empty(); }));
     first.Signal(SIGTERM);
     EXPECT_EQ(first.Wait().exit_status, 75);
   }
 
-  // What a worker writes when a unit has failed too often.
-  void SetAside(int64_t unit) {
+  // A unit in whose claims twenty sessions have vanished: a history that is made up.
+  void LetOwnersVanish(int64_t unit) const {
     const Result<std::unique_ptr<Store>> store = OpenStore(Output());
     ASSERT_TRUE(store.ok());
-    const Quarantine record{.unit = unit,
-                            .first_sample = 0,
-                            .sample_count = 1,
-                            .errors = {"the engine: made up for this test"}};
-    ASSERT_TRUE((*store)->Put(QuarantineKey(unit), AsBytes(record.ToText())).ok());
+    for (int64_t epoch = 1; epoch <= 20; ++epoch) {
+      const Lease lease{unit, epoch, 99, "gone" + std::to_string(epoch)};
+      ASSERT_TRUE((*store)->Put(LeaseKey(unit, epoch), AsBytes(lease.ToText())).ok());
+    }
+  }
+
+  // The first record of a unit that was set aside, once there is one.
+  std::string WaitForQuarantine(size_t count) const {
+    const std::string folder = Output() + "/quarantine";
+    EXPECT_TRUE(WaitUntil(
+        [&] {
+          PassMilliseconds(50);
+          return FilesBelow(folder).size() >= count;
+        },
+        60'000));
+    std::string text;
+    for (const std::string& file : FilesBelow(folder)) text += ReadFile(folder + "/" + file);
+    return text;
   }
 
   DashboardProcess Watch() const {
@@ -174,8 +214,8 @@ class WatchedRunTest : public testing::Test {
   std::map<int, Process> workers_;
 };
 
-TEST_F(WatchedRunTest, KillsAStuckWorkerAndAPoisonUnitAreSeenWithin15Seconds) {
-  BeginRun();
+TEST_F(WatchedRunTest, KillsAStuckWorkerAndPoisonUnitsAreSeenWithin15Seconds) {
+  BeginRun(/*has_poison=*/true);
   const DashboardProcess dashboard = Watch();
   dashboard.WaitFor("nobody at work",
                     [](const Json& run) { return HasAlert(run, "ThresherNoWorkers"); });
@@ -186,14 +226,25 @@ TEST_F(WatchedRunTest, KillsAStuckWorkerAndAPoisonUnitAreSeenWithin15Seconds) {
         return run["worker_states"]["running"] == 8 && !HasAlert(run, "ThresherNoWorkers");
       },
       60'000);
-  // The last unit of worker 3's stream: nobody has come to it yet.
-  const int64_t poisoned = dashboard.Run()["unit_count"].get<int64_t>() / 2 - 1;
-  SetAside(poisoned);
+  // Worker 3 comes to the poison; the others try it, and the third sets it aside.
   Json run = dashboard.WaitFor(
+      "that a unit fails", [](const Json& now) { return HasAlert(now, "ThresherUnitsFailing"); },
+      60'000);
+  EXPECT_THAT(run["alerts"].dump(), HasSubstr("the engine is out of memory"));
+  WaitForQuarantine(1);
+  run = dashboard.WaitFor(
       "the poison unit", [](const Json& now) { return HasAlert(now, "ThresherUnitsQuarantined"); });
-  EXPECT_EQ(run["quarantined"][0]["unit"], poisoned);
-  EXPECT_THAT(run["quarantined"][0]["errors"][0].get<std::string>(), HasSubstr("made up"));
+  ASSERT_EQ(run["quarantined"].size(), 1u);
+  EXPECT_THAT(run["quarantined"][0]["errors"][0].get<std::string>(), HasSubstr("out of memory"));
   EXPECT_EQ(run["units"]["quarantined"], 1);
+  EXPECT_EQ(run["worker_states"]["running"], 8) << "no worker gave up";
+
+  // The last unit of worker 3's stream, to which nobody has come yet, has killed its owners.
+  const int64_t deadly = run["unit_count"].get<int64_t>() / 2 - 1;
+  LetOwnersVanish(deadly);
+  EXPECT_THAT(WaitForQuarantine(2), HasSubstr("20 claims in all ended without a commit"));
+  dashboard.WaitFor("the deadly unit",
+                    [](const Json& now) { return now["units"]["quarantined"] == 2; });
 
   workers_.at(4).Signal(SIGSTOP);
   run = dashboard.WaitFor("the stuck worker", [](const Json& now) {

@@ -153,7 +153,7 @@ void AddCleanCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
       app.add_subcommand("clean", "List or remove what dead workers left; open units again");
   auto settings = std::make_shared<CleanSettings>();
-  command->add_option("url", settings->url, "Folder of the run")->required();
+  command->add_option("url", settings->url, "Folder of the run")->required()->check(StoreAddress());
   command->add_flag("--delete", settings->remove, "Remove what is listed");
   command->add_option("--older-than", settings->older_than,
                       "Touch nothing that was written later than so long ago [1h]");

@@ -112,7 +112,9 @@ void AddDashboardCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
       app.add_subcommand("dashboard", "Show runs as a live web page, with metrics for Prometheus");
   auto settings = std::make_shared<DashboardSettings>();
-  command->add_option("url", settings->url, "Folder of a run, or of several runs")->required();
+  command->add_option("url", settings->url, "Folder of a run, or of several runs")
+      ->required()
+      ->check(StoreAddress());
   command->add_option("--listen", settings->listen,
                       "Address and port; port 0: any that is free [127.0.0.1:8787]");
   command->add_option("--token", settings->token,

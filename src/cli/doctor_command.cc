@@ -266,7 +266,8 @@ void AddDoctorCommand(CLI::App& app, int& exit_status) {
       app.add_subcommand("doctor", "Try a store: permissions, guarantees, speed; say what to mend");
   auto settings = std::make_shared<DoctorSettings>();
   command->add_option("url", settings->url, "Folder in the store, such as gs://bucket/runs")
-      ->required();
+      ->required()
+      ->check(StoreAddress());
   command->add_option("--bytes", settings->bytes,
                       "Size of the object that throughput is measured with [64MB]");
   command->add_flag("--thorough", settings->thorough, "Run the whole contract suite, too");

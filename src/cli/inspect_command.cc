@@ -405,7 +405,8 @@ void AddInspectCommand(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand("inspect", "Show what is in a run or a safetensors file");
   auto settings = std::make_shared<InspectSettings>();
   command->add_option("target", settings->target, "Folder of a run, or a .safetensors file")
-      ->required();
+      ->required()
+      ->check(StoreAddress());
   command->add_flag("--all", settings->all, "Leave nothing out of long lists");
   command->add_flag("--json", settings->json, "One JSON object on the standard output");
   FinishStoreCommand(

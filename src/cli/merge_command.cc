@@ -124,9 +124,12 @@ Status CheckMergeSettings(const MergeSettings& settings) {
 void AddMergeCommand(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand("merge", "Make one run of several over disjoint data");
   auto settings = std::make_shared<MergeSettings>();
-  command->add_option("urls", settings->urls, "Folders of the runs")->required();
+  command->add_option("urls", settings->urls, "Folders of the runs")
+      ->required()
+      ->check(StoreAddress());
   command->add_option("--output", settings->output, "Folder of the run that they become")
-      ->required();
+      ->required()
+      ->check(StoreAddress());
   command->add_option("--connections", settings->connections,
                       "Shards on their way at the same time, each in memory [4]");
   command->add_flag("--allow-duplicates", settings->allow_duplicates,

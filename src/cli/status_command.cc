@@ -138,7 +138,7 @@ Result<int> ShowStatus(const StatusSettings& settings, StatusPlan plan,
 void AddStatusCommand(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand("status", "Show how far a run is, from its folder alone");
   auto settings = std::make_shared<StatusSettings>();
-  command->add_option("url", settings->url, "Folder of the run")->required();
+  command->add_option("url", settings->url, "Folder of the run")->required()->check(StoreAddress());
   command->add_flag("--watch", settings->watch,
                     "Show it again and again, until the run is complete");
   command->add_option("--interval", settings->interval, "Between two looks of --watch [2s]");

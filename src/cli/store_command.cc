@@ -23,6 +23,10 @@ void FinishStoreCommand(CLI::App& command, const std::string& examples, int& exi
   });
 }
 
+CLI::Validator StoreAddress() {
+  return {[](const std::string& url) { return CheckStoreUrl(url).message(); }, ""};
+}
+
 std::string StoreArguments(const std::string& url, const StoreOptions& options) {
   std::string text = url;
   if (!options.endpoint.empty()) text += " --store-endpoint " + options.endpoint;

@@ -18,6 +18,9 @@ namespace thresher {
 void FinishStoreCommand(CLI::App& command, const std::string& examples, int& exit_status,
                         std::function<Result<int>(const StoreOptions& options)> run);
 
+// For arguments that are addresses of stores: one that cannot be one is wrong usage.
+CLI::Validator StoreAddress();
+
 // What to give another command so that it reaches the same store: the address, and the flags that
 // are needed to get there. For hints in messages.
 std::string StoreArguments(const std::string& url, const StoreOptions& options);

@@ -309,7 +309,7 @@ void AddVerifyCommand(CLI::App& app, int& exit_status) {
   CLI::App* command =
       app.add_subcommand("verify", "Check a run: checksums, samples, rows, a part computed again");
   auto settings = std::make_shared<VerifySettings>();
-  command->add_option("url", settings->url, "Folder of the run")->required();
+  command->add_option("url", settings->url, "Folder of the run")->required()->check(StoreAddress());
   command
       ->add_option("--recompute", settings->recompute,
                    "Fraction of the sequences to compute again, at least one; 0: none [0.02]")

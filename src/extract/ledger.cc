@@ -120,6 +120,7 @@ Status Ledger::ReadStoreTime() {
   const Result<ObjectInfo> own = store_.Stat(HeartbeatKey(options_.worker_id, options_.session));
   if (!own.ok()) return own.status().code() == Code::kNotFound ? OkStatus() : own.status();
   store_now_ms_ = own->modified_ms;
+  store_time_read_ms_ = clock_.MonotonicMs();
   return OkStatus();
 }
 
@@ -145,6 +146,10 @@ Status Ledger::Look(int64_t block) {
 }
 
 Status Ledger::Examine(const UnitBoard::Choice& choice) {
+  // A worker that is not idle has not asked lately.
+  if (clock_.MonotonicMs() - store_time_read_ms_ >= board_.SilenceMs()) {
+    RETURN_IF_ERROR(ReadStoreTime());
+  }
   const std::string key = LeaseKey(choice.unit, choice.epoch);
   const Result<std::string> text = store_.GetText(key);
   if (!text.ok() && text.status().code() != Code::kNotFound) {

@@ -113,6 +113,7 @@ class Ledger {
   };
   std::map<std::string, LastSeen> last_seen_;  // by session, of holders that were examined
   int64_t store_now_ms_ = -1;                  // of our heartbeat, when last asked; -1: unknown
+  int64_t store_time_read_ms_ = 0;             // our own monotonic time
   std::atomic<int64_t> last_beat_monotonic_ms_{0};
 
   mutable std::mutex own_mutex_;

@@ -256,6 +256,29 @@ TEST_F(LedgerTest, APoisonedUnitIsSetAsideWithItsErrors) {
   EXPECT_NE(quarantine->errors[0].find("it burns"), std::string::npos);
 }
 
+// In the middle of a run of which nobody is idle.
+TEST_F(LedgerTest, AUnitThatKillsItsOwnersIsSetAsideByABusyWorker) {
+  MakeRun(100);
+  for (int64_t epoch = 1; epoch <= 20; ++epoch) {
+    const Lease lease{50, epoch, 7, "gone " + std::to_string(epoch)};
+    ASSERT_TRUE(store_->Put(LeaseKey(50, epoch), AsBytes(lease.ToText())).ok());
+  }
+  const auto ledger = Join("me");
+  Commit(*ledger, Claim(*ledger));
+  clock_.now_ms += kTtlMs;
+  ASSERT_TRUE(ledger->Beat(Heartbeat{}).ok());
+  Commit(*ledger, Claim(*ledger));
+  EXPECT_FALSE(ReadQuarantine(*store_, 50).ok()) << "its last owner may be there";
+  clock_.now_ms += kTtlMs / 4;
+  ASSERT_TRUE(ledger->Beat(Heartbeat{}).ok());
+  Commit(*ledger, Claim(*ledger));
+  const Result<Quarantine> quarantine = ReadQuarantine(*store_, 50);
+  ASSERT_TRUE(quarantine.ok());
+  EXPECT_EQ(quarantine->errors.back(), "20 claims in all ended without a commit");
+  EXPECT_EQ(ledger->Next()->kind, Kind::kClaimed);
+  EXPECT_EQ(ledger->finished_count(), 4);
+}
+
 TEST_F(LedgerTest, AClaimWhoseAnswerWasLostIsOurs) {
   MakeRun(2);
   counted_->AddFault({.kind = FaultKind::kErrorAfter, .call = StoreCall::kCreateIfAbsent});

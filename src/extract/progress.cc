@@ -51,6 +51,7 @@ void Progress::Describe(Heartbeat& heartbeat) const {
   heartbeat.bytes_uploaded = bytes_uploaded;
   heartbeat.uploads_failed = uploads_failed;
   heartbeat.upload_failed_unix_ms = upload_failed_unix_ms;
+  heartbeat.unit_failed_unix_ms = unit_failed_unix_ms;
   heartbeat.progressed_unix_ms = progressed_unix_ms;
   const auto seconds = [](int64_t us) { return static_cast<double>(us) / 1e6; };
   heartbeat.engine_seconds = seconds(engine_busy_us);

@@ -37,7 +37,8 @@ struct Progress {
   std::atomic<int64_t> upload_us{0};                 // retries and the look at the store included
   std::atomic<int64_t> uploads_failed{0};            // for good: the unit stayed open
   std::atomic<int64_t> upload_failed_unix_ms{0};     // the last of them
-  std::atomic<int64_t> progressed_unix_ms{0};        // a batch was computed, or a unit ended
+  std::atomic<int64_t> unit_failed_unix_ms{0};  // the engine could not compute it, the last time
+  std::atomic<int64_t> progressed_unix_ms{0};   // a batch was computed, or a unit ended
 
   void SetLastError(const std::string& error);
   std::string LastError() const;

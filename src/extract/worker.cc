@@ -137,6 +137,7 @@ class Worker::Pipeline {
   std::atomic<int64_t> bytes_to_upload_{0};  // of units that are computed
   std::atomic<int64_t> stop_seen_ms_{-1};
   std::atomic<int64_t> beats_fail_since_ms_{-1};  // -1: the last one got through
+  std::atomic<bool> beats_at_once_{false};        // whoever watches is to hear of a failure soon
   RateMeter computed_{60'000};                    // by Beat alone: tokens
   RateMeter uploaded_{300'000};                   // by Beat alone: bytes of shards
   std::mutex error_mutex_;
@@ -517,9 +518,11 @@ void Worker::Pipeline::FailUnit(UnitInFlight& unit, LeaseEnd end, const Status& 
   }
   if (status.code() == Code::kCancelled) return;
   ++p_.progress.units_failed;
+  if (end == LeaseEnd::kFailed) p_.progress.unit_failed_unix_ms = p_.clock.UnixMs();
   p_.progress.SetLastError(status.message());
   p_.log.Warning(UnitName(unit.job.unit) + " failed: " + status.message(),
                  {UnitField(unit.job.unit)});
+  beats_at_once_ = true;
   ++units_ended_;
   const int64_t failures = ++consecutive_failures_;
   if (failures < options_.max_consecutive_failures) return;
@@ -547,7 +550,7 @@ void Worker::Pipeline::BeatUntilDone() {
     if (p_.stop.requested() && stop_seen_ms_ < 0) stop_seen_ms_ = p_.clock.MonotonicMs();
     if (pipeline_done_) return;
     p_.report();
-    if (p_.clock.MonotonicMs() < next_beat_ms) continue;
+    if (p_.clock.MonotonicMs() < next_beat_ms && !beats_at_once_.exchange(false)) continue;
     lock.unlock();
     const Status status = Beat("running");
     if (status.ok()) {

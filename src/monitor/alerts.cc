@@ -76,12 +76,27 @@ void FindRunAlerts(const RunStatus& status, const AlertSettings& settings,
   }
 }
 
-void FindUploadAlert(const RunStatus& status, std::vector<Alert>& alerts) {
-  const auto failing = WorkersThat(status, FailsToUpload);
-  if (failing.empty()) return;
-  alerts.push_back({AlertKind::kUploadsFailing,
-                    fmt::format("{} could not upload a shard; try thresher doctor {}",
-                                Names(failing), status.url)});
+void FindFailureAlerts(const RunStatus& status, std::vector<Alert>& alerts) {
+  const auto uploading = WorkersThat(status, FailsToUpload);
+  if (!uploading.empty()) {
+    alerts.push_back({AlertKind::kUploadsFailing,
+                      fmt::format("{} could not upload a shard; try thresher doctor {}",
+                                  Names(uploading), status.url)});
+  }
+  const auto computing = WorkersThat(status, FailsToCompute);
+  if (!computing.empty()) {
+    alerts.push_back(
+        {AlertKind::kUnitsFailing,
+         fmt::format("{} could not compute a unit, and others try it; the last error of worker {}: "
+                     "{}",
+                     Names(computing), computing.front()->heartbeat.worker_id,
+                     computing.front()->heartbeat.last_error)});
+  }
+}
+
+bool IsFresh(const WorkerStatus& worker, int64_t failed_unix_ms) {
+  return worker.is_alive() && failed_unix_ms > 0 &&
+         worker.heartbeat.updated_unix_ms - failed_unix_ms < kFailureFreshMs;
 }
 
 }  // namespace
@@ -102,6 +117,8 @@ std::string_view AlertName(AlertKind kind) {
       return "ThresherThroughputFalling";
     case AlertKind::kUploadsFailing:
       return "ThresherUploadsFailing";
+    case AlertKind::kUnitsFailing:
+      return "ThresherUnitsFailing";
     case AlertKind::kUnitsQuarantined:
       return "ThresherUnitsQuarantined";
     case AlertKind::kDeadlineMissed:
@@ -127,16 +144,18 @@ AlertSeverity SeverityOf(AlertKind kind) {
 }
 
 bool FailsToUpload(const WorkerStatus& worker) {
-  const Heartbeat& beat = worker.heartbeat;
-  return worker.is_alive() && beat.upload_failed_unix_ms > 0 &&
-         beat.updated_unix_ms - beat.upload_failed_unix_ms < kUploadFailureFreshMs;
+  return IsFresh(worker, worker.heartbeat.upload_failed_unix_ms);
+}
+
+bool FailsToCompute(const WorkerStatus& worker) {
+  return IsFresh(worker, worker.heartbeat.unit_failed_unix_ms);
 }
 
 std::vector<Alert> FindAlerts(const RunStatus& status, const AlertSettings& settings) {
   std::vector<Alert> alerts;
   FindWorkerAlerts(status, settings, alerts);
   FindRunAlerts(status, settings, alerts);
-  FindUploadAlert(status, alerts);
+  FindFailureAlerts(status, alerts);
   if (status.quarantined_count > 0) {
     alerts.push_back({AlertKind::kUnitsQuarantined,
                       fmt::format("{} units failed too often and were set aside; thresher clean {} "

@@ -23,10 +23,11 @@ enum class AlertKind {
   kRunStuck,           // no unit has been finished for long
   kThroughputFalling,  // less than half of the run's mean
   kUploadsFailing,     // a worker could not upload a shard in the last minutes
+  kUnitsFailing,       // a worker could not compute a unit in the last minutes
   kUnitsQuarantined,   // units were set aside
   kDeadlineMissed,     // at the speed of now the run ends too late
 };
-inline constexpr size_t kAlertKinds = 9;
+inline constexpr size_t kAlertKinds = 10;
 
 // "ThresherWorkerStuck": as in alerts.yml.
 std::string_view AlertName(AlertKind kind);
@@ -45,12 +46,14 @@ struct AlertSettings {
   std::optional<int64_t> deadline_unix_ms = std::nullopt;
 };
 
-inline constexpr int64_t kUploadFailureFreshMs = 300'000;
+inline constexpr int64_t kFailureFreshMs = 300'000;
 // A run's speed is compared with its mean only once it is this old.
 inline constexpr int64_t kSteadyAfterMs = 600'000;
 
-// True if the worker is alive and could not upload a shard in the last kUploadFailureFreshMs.
+// True if the worker is alive and could not upload a shard, or compute a unit, in the last
+// kFailureFreshMs.
 bool FailsToUpload(const WorkerStatus& worker);
+bool FailsToCompute(const WorkerStatus& worker);
 
 // The alerts of a run, in the order of AlertKind, each kind at most once.
 std::vector<Alert> FindAlerts(const RunStatus& status, const AlertSettings& settings);

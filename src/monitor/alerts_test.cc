@@ -99,6 +99,18 @@ TEST(AlertsTest, UploadsThatFailAreSaidForFiveMinutes) {
   EXPECT_THAT(KindsOf(status), IsEmpty());
 }
 
+TEST(AlertsTest, UnitsThatFailAreSaidForFiveMinutesWithTheReason) {
+  RunStatus status = Healthy();
+  status.workers[0].heartbeat.unit_failed_unix_ms = 1'000'000 - 299'999;
+  status.workers[0].heartbeat.last_error = "the engine is out of memory";
+  EXPECT_THAT(KindsOf(status), ElementsAre(AlertKind::kUnitsFailing));
+  EXPECT_THAT(FindAlerts(status, {})[0].text,
+              HasSubstr("worker 3 (a, process 0) could not compute a unit"));
+  EXPECT_THAT(FindAlerts(status, {})[0].text, HasSubstr("out of memory"));
+  status.workers[0].heartbeat.unit_failed_unix_ms = 1'000'000 - 300'000;
+  EXPECT_THAT(KindsOf(status), IsEmpty());
+}
+
 TEST(AlertsTest, QuarantineAndDeadline) {
   RunStatus status = Healthy();
   status.quarantined_count = 2;

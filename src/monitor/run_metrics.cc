@@ -137,6 +137,10 @@ void WriteWorkers(const RunStatus& status, MetricsWriter& out) {
             static_cast<double>(
                 std::count_if(status.workers.begin(), status.workers.end(), FailsToUpload)),
             "Workers that could not upload a shard in the last five minutes.");
+  out.Gauge("thresher_workers_failing_to_compute",
+            static_cast<double>(
+                std::count_if(status.workers.begin(), status.workers.end(), FailsToCompute)),
+            "Workers that could not compute a unit in the last five minutes.");
   std::vector<const WorkerStatus*> shown;
   for (const WorkerStatus& worker : status.workers) {
     if (worker.is_alive() && shown.size() < kMostWorkerSeries) shown.push_back(&worker);

@@ -287,7 +287,7 @@ Status Settings::WithSource(const Status& status) const {
 std::vector<std::string> Settings::UnknownVariables() const {
   // Without the prefix, which would make every name look alike.
   std::vector<std::string> known = {std::string(kConfigVariable + kVariablePrefix.size()),
-                                    "PLUGINS"};  // the folder of plug-ins, read elsewhere
+                                    "PLUGINS", "CACHE"};  // folders, read elsewhere
   for (const Setting& setting : settings_) {
     known.push_back(setting.info.variables[0].name.substr(kVariablePrefix.size()));
   }

@@ -204,6 +204,7 @@ TEST_F(SettingsTest, LaterChecksAreToldWhereTheValueCameFrom) {
 
 TEST_F(SettingsTest, UnknownVariablesAreTold) {
   const Variable known("THRESHER_MODEL", "m");
+  const Variable cache("THRESHER_CACHE", "/tmp/cache");
   const Variable unknown("THRESHER_BYTE", "1");
   Sample sample;
   EXPECT_THAT(sample.sources.UnknownVariables(),
@@ -211,6 +212,7 @@ TEST_F(SettingsTest, UnknownVariablesAreTold) {
                                 "ignored; did you mean 'THRESHER_BYTES'?"));
   for (const std::string& message : sample.sources.UnknownVariables()) {
     EXPECT_THAT(message, Not(HasSubstr("'THRESHER_MODEL' is no")));
+    EXPECT_THAT(message, Not(HasSubstr("THRESHER_CACHE")));
   }
 }
 

@@ -19,6 +19,8 @@ namespace {
 // Large, because a local folder is read as a whole for every page.
 constexpr int64_t kListAllPageObjects = 100'000;
 
+constexpr std::string_view kFileScheme = "file://";
+
 Status CheckKeyPart(std::string_view part) {
   if (part.empty()) return InvalidArgument("an empty part");
   if (part == "." || part == "..") return InvalidArgument("a part \".\" or \"..\"");
@@ -65,15 +67,11 @@ Status CheckKey(std::string_view key) {
   }
 }
 
-Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOptions& options) {
-  if (url == "memory:") return std::unique_ptr<Store>(std::make_unique<MemoryStore>());
-  if (IsCloudUrl(url)) {
-    ASSIGN_OR_RETURN(const CloudUrl cloud_url, ParseCloudUrl(url));
-    return CloudStore::Open(cloud_url, options, ProcessEnvironment);
-  }
-  constexpr std::string_view kFile = "file://";
-  if (url.starts_with(kFile)) {
-    const std::string_view path = url.substr(kFile.size());
+Status CheckStoreUrl(std::string_view url) {
+  if (url == "memory:") return OkStatus();
+  if (IsCloudUrl(url)) return ParseCloudUrl(url).status();
+  if (url.starts_with(kFileScheme)) {
+    const std::string_view path = url.substr(kFileScheme.size());
     if (!path.starts_with('/')) {
       return InvalidArgument(fmt::format(
           "\"{}\": write file:///folder, with three slashes and an absolute path", url));
@@ -83,7 +81,7 @@ Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOption
           "\"{}\": write the folder's name as it is, without %-escapes; or give a plain path",
           url));
     }
-    return OpenLocal(url, path);
+    return OkStatus();
   }
   const size_t scheme_end = url.find("://");
   if (scheme_end != std::string_view::npos && url.substr(0, scheme_end).find('/') == url.npos) {
@@ -97,7 +95,17 @@ Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOption
         "\"{}\": write two slashes after the colon for a store, or ./{} for a local folder",
         ScrubAddress(url), ScrubAddress(url)));
   }
-  return OpenLocal(url, url);
+  return OkStatus();
+}
+
+Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOptions& options) {
+  RETURN_IF_ERROR(CheckStoreUrl(url));
+  if (url == "memory:") return std::unique_ptr<Store>(std::make_unique<MemoryStore>());
+  if (IsCloudUrl(url)) {
+    ASSIGN_OR_RETURN(const CloudUrl cloud_url, ParseCloudUrl(url));
+    return CloudStore::Open(cloud_url, options, ProcessEnvironment);
+  }
+  return OpenLocal(url, url.starts_with(kFileScheme) ? url.substr(kFileScheme.size()) : url);
 }
 
 Result<std::vector<ObjectInfo>> ListAll(Store& store, std::string_view prefix) {

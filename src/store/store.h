@@ -93,6 +93,10 @@ struct StoreOptions {
   int64_t upload_bytes_per_second = 0;  // of this store object, all uploads together; 0: no limit
 };
 
+// What OpenStore says of an address without looking at what is there: kInvalidArgument if it could
+// not be one.
+Status CheckStoreUrl(std::string_view url);
+
 // Opens the folder that `url` names: "gs://bucket/folder", "s3://bucket/folder",
 // "az://container/folder", "file:///folder", a plain path, or "memory:" (empty and private to the
 // returned object). Creates nothing. kInvalidArgument for other schemes.

@@ -42,6 +42,7 @@ constexpr OptionalInteger kHeartbeatIntegers[] = {
     {"bytes_uploaded", &Heartbeat::bytes_uploaded},
     {"uploads_failed", &Heartbeat::uploads_failed},
     {"upload_failed_unix_ms", &Heartbeat::upload_failed_unix_ms},
+    {"unit_failed_unix_ms", &Heartbeat::unit_failed_unix_ms},
     {"progressed_unix_ms", &Heartbeat::progressed_unix_ms},
 };
 struct OptionalNumber {

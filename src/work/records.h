@@ -116,6 +116,7 @@ struct Heartbeat {
   int64_t bytes_uploaded = 0;           // of shards, duplicates included
   int64_t uploads_failed = 0;           // for good: the unit stayed open
   int64_t upload_failed_unix_ms = 0;    // the last of them
+  int64_t unit_failed_unix_ms = 0;      // the engine could not compute a unit, the last time
   int64_t progressed_unix_ms = 0;       // when it last computed a batch or ended a unit
   double recent_tokens_per_second = 0;  // computed, over the last minute
   double recent_bytes_per_second = 0;   // uploaded, over the last five minutes

@@ -123,11 +123,16 @@ void UnitBoard::ObserveOwnClaim(int64_t unit, int64_t epoch, int64_t now_ms) {
 
 void UnitBoard::ObserveOwnEnd(int64_t unit, int64_t epoch, LeaseEnd end) {
   own_claims_.erase(unit);
+  if (end == LeaseEnd::kFailed) {
+    own_failures_.insert(unit);
+    succeeds_ = false;
+  }
   if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveClaimEnd(unit, epoch, end);
 }
 
 void UnitBoard::ObserveOwnCommit(int64_t unit) {
   blocks_to_revisit_.insert(BlockOf(unit));
+  succeeds_ = true;
   MarkFinished(unit);
 }
 
@@ -173,6 +178,8 @@ UnitBoard::Choice UnitBoard::Next(const Times& times) {
     return {.action = Action::kLook, .block = refused_block_};
   }
   if (const auto choice = BlockLeftBehind()) return *choice;
+  if (const auto choice = LookAround(times)) return *choice;
+  if (const auto choice = FromTroubled(times)) return *choice;
   if (const auto choice = FromOwnStream()) return *choice;
   if (const auto choice = FromCurrentBlock()) return *choice;
   if (const auto choice = FromLargestGap()) return *choice;
@@ -201,6 +208,38 @@ std::optional<UnitBoard::Choice> UnitBoard::BlockLeftBehind() {
     return Choice{.action = Action::kLook, .block = block};
   }
   return std::nullopt;
+}
+
+// A worker that always finds the next unit would never hear what became of its neighbours'.
+std::optional<UnitBoard::Choice> UnitBoard::LookAround(const Times& times) const {
+  const auto found = current_unit_ < 0 ? views_.end() : views_.find(BlockOf(current_unit_));
+  if (found == views_.end()) return std::nullopt;
+  if (times.now_ms - found->second.looked_ms() < options_.lease_ttl_ms) return std::nullopt;
+  return Choice{.action = Action::kLook, .block = found->first};
+}
+
+// What is wrong with a unit is to be known while the run goes on, not at its end: a unit that
+// failed is tried soon, by somebody else, whose units succeed. (A worker that is broken itself, and
+// is started again and again, would else set aside what is sound.) A unit whose owners have
+// vanished is left for the end, but not once too often.
+std::optional<UnitBoard::Choice> UnitBoard::FromTroubled(const Times& times) const {
+  const auto found = current_unit_ < 0 ? views_.end() : views_.find(BlockOf(current_unit_));
+  if (found == views_.end()) return std::nullopt;
+  const SampleRange units = found->second.units();
+  std::optional<Choice> next;
+  for (int64_t unit = units.first; unit < units.end(); ++unit) {
+    const UnitView& seen = found->second.unit(unit);
+    if (seen.finished || own_claims_.contains(unit)) continue;
+    if (seen.IsAbandoned() && IsPoisoned(seen)) return Inherit(seen, unit);
+    if (next) continue;
+    if (seen.IsHeld() && seen.vanished + 1 >= options_.max_vanished && MayBeGone(seen, times)) {
+      next = Examine(seen, unit);
+    } else if (succeeds_ && seen.end == LeaseEnd::kFailed && !own_failures_.contains(unit) &&
+               seen.vanished < kSuspiciousVanished) {
+      next = Inherit(seen, unit);
+    }
+  }
+  return next;
 }
 
 UnitBoard::Choice UnitBoard::Claim(const BlockView& view, int64_t unit) const {
@@ -298,15 +337,10 @@ std::optional<UnitBoard::Choice> UnitBoard::FromOthers(const Times& times) {
       const int64_t unit = units.first + (i + offset) % units.count;
       const UnitView& seen = view.unit(unit);
       if (seen.finished || own_claims_.contains(unit)) continue;
-      if (seen.vanished >= kSuspiciousVanished && !own_claims_.empty()) continue;
-      if (seen.IsAbandoned()) return Inherit(seen, unit);
-      if (!seen.IsHeld()) continue;
-      if (!examine && DeservesExamination(seen, times)) {
-        examine = Choice{.action = Action::kExamine,
-                         .unit = unit,
-                         .epoch = seen.epoch,
-                         .written_ms = seen.written_ms};
-      }
+      const bool is_risky = seen.vanished >= kSuspiciousVanished && !own_claims_.empty();
+      if (seen.IsAbandoned() && (!is_risky || IsPoisoned(seen))) return Inherit(seen, unit);
+      if (is_risky || !seen.IsHeld()) continue;
+      if (!examine && DeservesExamination(seen, times)) examine = Examine(seen, unit);
       if (!backup && DeservesBackup(seen, times)) {
         backup = Choice{.action = Action::kClaim, .unit = unit, .epoch = seen.epoch + 1};
       }
@@ -317,21 +351,35 @@ std::optional<UnitBoard::Choice> UnitBoard::FromOthers(const Times& times) {
   return examine;
 }
 
-UnitBoard::Choice UnitBoard::Inherit(const UnitView& view, int64_t unit) const {
+// Of a unit that is abandoned.
+bool UnitBoard::IsPoisoned(const UnitView& view) const {
   const int64_t vanished = view.vanished + (view.end ? 0 : 1);
-  const bool poisoned = view.failures >= options_.max_failures || vanished >= options_.max_vanished;
-  return {.action = poisoned ? Action::kQuarantine : Action::kClaim,
+  return view.failures >= options_.max_failures || vanished >= options_.max_vanished;
+}
+
+UnitBoard::Choice UnitBoard::Inherit(const UnitView& view, int64_t unit) const {
+  return {.action = IsPoisoned(view) ? Action::kQuarantine : Action::kClaim,
           .unit = unit,
           .epoch = view.epoch + 1};
 }
 
+UnitBoard::Choice UnitBoard::Examine(const UnitView& view, int64_t unit) const {
+  return {
+      .action = Action::kExamine, .unit = unit, .epoch = view.epoch, .written_ms = view.written_ms};
+}
+
 bool UnitBoard::DeservesExamination(const UnitView& view, const Times& times) const {
+  return examinations_left_ > 0 && MayBeGone(view, times);
+}
+
+// And its holder was not looked at just now.
+bool UnitBoard::MayBeGone(const UnitView& view, const Times& times) const {
   const bool is_old_there = times.store_now_ms >= 0 && view.written_ms >= 0 &&
                             times.store_now_ms - view.written_ms > SilenceMs();
   // The store's timestamps may lie in the future, if its clock was set back.
   const bool is_old_here = times.now_ms - view.first_seen_ms > SilenceMs();
   const bool is_due = view.examined_ms < 0 || times.now_ms - view.examined_ms >= SilenceMs();
-  return examinations_left_ > 0 && (is_old_there || is_old_here) && is_due;
+  return (is_old_there || is_old_here) && is_due;
 }
 
 bool UnitBoard::DeservesBackup(const UnitView& view, const Times& times) const {

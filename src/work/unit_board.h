@@ -19,9 +19,11 @@ namespace thresher {
 // start and to go on does not grow with the run. What it knows may be out of date: a wrong choice
 // costs work, never exactness, since only the commit decides. Not thread-safe.
 //
-// Which unit: first those of its own stream, in order; then on in the block where it is; then the
+// Which unit: first one of its block that another session has failed, if this one's own units
+// succeed; then those of its own stream, in order; then on in the block where it is; then the
 // largest gap that others have left; then what others have abandoned; at last a second copy of what
-// somebody has held for conspicuously long.
+// somebody has held for conspicuously long. A unit that has failed too often is set aside as soon
+// as it is seen.
 class UnitBoard {
  public:
   struct Options {
@@ -104,12 +106,17 @@ class UnitBoard {
   void FinishBlock(int64_t block);
   std::optional<Choice> PendingMark();
   std::optional<Choice> BlockLeftBehind();
+  std::optional<Choice> LookAround(const Times& times) const;
+  std::optional<Choice> FromTroubled(const Times& times) const;
   std::optional<Choice> FromOwnStream();
   std::optional<Choice> FromCurrentBlock();
   std::optional<Choice> FromLargestGap();
   std::optional<Choice> LookAtUnknownBlock(const Times& times);
   std::optional<Choice> FromOthers(const Times& times);
+  bool IsPoisoned(const UnitView& view) const;
   Choice Inherit(const UnitView& view, int64_t unit) const;
+  Choice Examine(const UnitView& view, int64_t unit) const;
+  bool MayBeGone(const UnitView& view, const Times& times) const;
   bool DeservesExamination(const UnitView& view, const Times& times) const;
   bool DeservesBackup(const UnitView& view, const Times& times) const;
   Gap LargestGap(const BlockView& view) const;
@@ -124,6 +131,8 @@ class UnitBoard {
   int64_t finished_block_count_ = 0;
   std::map<int64_t, BlockView> views_;     // by block
   std::map<int64_t, int64_t> own_claims_;  // unit -> epoch: in this worker's hands
+  std::set<int64_t> own_failures_;         // units that this worker could not make
+  bool succeeds_ = false;                  // it has made one since the last of these
   std::set<int64_t> blocks_to_revisit_;    // where this worker committed something
   std::vector<Choice> marks_;              // to be written
   int64_t current_unit_ = -1;              // claimed last

@@ -203,7 +203,9 @@ TEST(UnitBoardTest, ABlockIsFinishedOnce) {
 }
 
 TEST(UnitBoardTest, LooksAgainWhenItsViewProvesOld) {
-  Scene scene(Of(100));
+  UnitBoard::Options options = Of(100);
+  options.lease_ttl_ms = 100'000;
+  Scene scene(options);
   EXPECT_EQ(scene.Take(), 0);
   scene.now_ms = 60'000;
   for (int64_t unit = 1; unit < 90; ++unit) scene.Lease(unit, 1);
@@ -326,6 +328,65 @@ TEST(UnitBoardTest, CountsTheFailuresOfOthers) {
     scene.End(0, epoch, LeaseEnd::kFailed);
   }
   EXPECT_EQ(scene.Next().action, Action::kQuarantine);
+}
+
+// Unit 0 was failed by others while this worker is busy with the rest.
+TEST(UnitBoardTest, ABusyWorkerTriesWhatOthersFailed) {
+  Scene scene(Of(100));
+  EXPECT_EQ(scene.Take(), 0);
+  scene.Commit(0);
+  EXPECT_EQ(scene.Take(), 1);
+  scene.Lease(50, 1);
+  scene.End(50, 1, LeaseEnd::kFailed);
+  EXPECT_EQ(scene.Take(), 2) << "it has not heard of it";
+  scene.now_ms += kTtlMs;
+  EXPECT_EQ(scene.Take(), 50);
+  EXPECT_EQ(scene.looks.size(), 2u) << "one look in a time to live";
+  scene.End(50, 2, LeaseEnd::kFailed);
+  scene.board.ObserveOwnEnd(50, 2, LeaseEnd::kFailed);
+  scene.Commit(1);
+  EXPECT_EQ(scene.Take(), 51) << "a second time is for others";
+  scene.Lease(50, 3);
+  scene.End(50, 3, LeaseEnd::kFailed);
+  EXPECT_NE(scene.Take(), 50);
+  scene.now_ms += kTtlMs;
+  const UnitBoard::Choice choice = scene.Next();
+  EXPECT_EQ(choice.action, Action::kQuarantine) << "as soon as it is seen";
+  EXPECT_EQ(choice.unit, 50);
+}
+
+// Started again and again, it would else set aside all that it touches.
+TEST(UnitBoardTest, ABrokenWorkerDoesNotTryWhatOthersFailed) {
+  Scene scene(Of(100));
+  scene.Lease(50, 1);
+  scene.End(50, 1, LeaseEnd::kFailed);
+  EXPECT_EQ(scene.Take(), 0) << "no unit of it has succeeded";
+  scene.Commit(0);
+  EXPECT_EQ(scene.Take(), 50);
+  scene.board.ObserveOwnEnd(50, 2, LeaseEnd::kReleased);
+  const int64_t next = scene.Take();
+  scene.board.ObserveOwnEnd(next, 1, LeaseEnd::kFailed);
+  scene.Lease(60, 1);
+  scene.End(60, 1, LeaseEnd::kFailed);
+  scene.now_ms += kTtlMs;
+  EXPECT_NE(scene.Take(), 60) << "its last one failed";
+}
+
+TEST(UnitBoardTest, ABusyWorkerSetsAsideWhatKilledTooManyOwners) {
+  for (const int64_t claims : {19, 20}) {
+    Scene scene(Of(100));
+    for (int64_t epoch = 1; epoch <= claims; ++epoch) scene.Lease(50, epoch);
+    EXPECT_EQ(scene.Take(), 0);
+    scene.store_now_ms = 2 * kTtlMs;
+    const UnitBoard::Choice choice = scene.Next();
+    EXPECT_EQ(choice.action, claims < 20 ? Action::kClaim : Action::kExamine);
+    if (claims < 20) continue;
+    EXPECT_EQ(choice.unit, 50);
+    scene.board.ObserveHolder(50, Holder::kAlive, scene.now_ms);
+    EXPECT_EQ(scene.Next().action, Action::kClaim) << "just examined";
+    scene.board.ObserveHolder(50, Holder::kGone, scene.now_ms);
+    EXPECT_EQ(scene.Next().action, Action::kQuarantine) << "with a unit in its hands, too";
+  }
 }
 
 TEST(UnitBoardTest, ReleasesAreNotFailures) {
