@@ -35,7 +35,7 @@ HloValue WriteOnlineAttention(StablehloWriter& writer, const Attention& attentio
                               const AttentionInputs& inputs, int64_t block);
 
 // The largest number of rows that divides `block` and the tokens and makes no more scores of all
-// heads than most TPUs keep on the chip beside what else is there: 16 MiB in f32. At least 128
+// heads than a v5e keeps on the chip beside what else is there: 16 MiB in f32. At least 128
 // where these divide by it.
 int64_t OnlineAttentionBlock(int64_t tokens, int64_t block, int64_t heads);
 
