@@ -39,7 +39,7 @@ class LaunchSlurmTest : public LaunchSubmitTest {
   }
   // Runs the script as task 1 of job 7.
   ProcessResult RunTask(const std::string& script) const {
-    return Bash(script, {{"SLURM_ARRAY_TASK_ID", "1"}, {"SLURM_JOB_ID", "7"}});
+    return Bash(script, {{"SLURM_ARRAY_TASK_ID", "1"}, {"SLURM_ARRAY_JOB_ID", "7"}});
   }
 };
 
@@ -143,7 +143,7 @@ TEST_F(LaunchSlurmTest, ExitStatusesDecideWhatBecomesOfTheTask) {
     const int asked = CallCount("scontrol") - questions;
     EXPECT_EQ(asked, one.status == 75 ? (one.is_requeued ? 2 : 1) : 0) << one.status;
     if (one.is_requeued) {
-      EXPECT_THAT(Recorded("scontrol", questions + 1), ElementsAre("requeue", "7"));
+      EXPECT_THAT(Recorded("scontrol", questions + 1), ElementsAre("requeue", "7_1"));
     }
     starts = CallCount("worker");
     questions = CallCount("scontrol");

@@ -56,10 +56,12 @@ while true; do
   wait $!
 done
 
-# Not what was cancelled: that task is no longer in the state RUNNING.
-if [[ $status == 75 ]] && scontrol -o show job "$SLURM_JOB_ID" | grep -q ' JobState=RUNNING '; then
+# Not what was cancelled: that task is no longer in the state RUNNING. By its name in the array: the
+# SLURM_JOB_ID of one of the tasks is that of the whole array, and others may still hand over.
+task="${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+if [[ $status == 75 ]] && scontrol -o show job "$task" | grep -q ' JobState=RUNNING '; then
   echo 'the run is not complete: this task is queued again' >&2
-  scontrol requeue "$SLURM_JOB_ID"
+  scontrol requeue "$task"
 fi
 exit "$status"
 )";
