@@ -82,10 +82,21 @@ check_python() {
 check_compare() {
   .cache/venv/bin/python bench/compare.py --quick --work build/compare 2>"$results/compare.log" ||
     { cat "$results/compare.log" && return 1; }
+  .cache/venv/bin/python bench/start_bench.py --shape tiny --repeat 1 --work build/compare >>"$results/compare.log" 2>&1 ||
+    { cat "$results/compare.log" && return 1; }
   local peer
   while IFS=: read -r _ peer reason; do
     skip "comparison with$peer" "${reason# }"
   done < <(grep '^skipped:' "$results/compare.log")
+}
+
+check_gpu_comparison() {
+  THRESHER_PLUGINS=$root/.cache/plugins .cache/venv/bin/python bench/gpu.py --quick --work build/compare \
+    >"$results/gpu.log" 2>&1 || { cat "$results/gpu.log" && return 1; }
+  local peer reason
+  while IFS=: read -r _ peer reason; do
+    skip "comparison on GPUs with$peer" "${reason# }"
+  done < <(grep '^skipped:' "$results/gpu.log")
 }
 
 configure() {
@@ -238,6 +249,13 @@ check 'python tests' check_python || true
 
 step 'Comparison with peers, on a tiny model'
 check 'bench/compare.py' check_compare || true
+
+step "Comparison on GPUs, on XLA's CPU plug-in and a tiny model"
+if THRESHER_PLUGINS=$root/.cache/plugins build/release/thresher plugins path xla-cpu >/dev/null 2>&1; then
+  check 'bench/gpu.py' check_gpu_comparison || true
+else
+  skip 'bench/gpu.py' 'the plug-in xla-cpu is not there'
+fi
 
 if $tidy || $ci; then
   step 'clang-tidy'

@@ -1,8 +1,11 @@
 // The worker's pipeline with an engine of known speed in place of a model: how long the engine
-// waits for uploads, what the protocol costs it, whether the size of shards matters, and how long a
-// worker of a half-finished run takes to its first forward pass. Real time, real threads.
+// waits for uploads, what the protocol costs it, whether the size of shards matters, what part of a
+// disk's speed it reaches, and how long a worker of a half-finished run takes to its first forward
+// pass. Real time, real threads.
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -31,6 +34,7 @@
 #include "extract/worker.h"
 #include "store/fault_store.h"
 #include "store/memory_store.h"
+#include "store/store.h"
 
 namespace thresher {
 namespace {
@@ -373,6 +377,57 @@ void MeasureShardSizes(int64_t smallest_bytes, int64_t largest_units, double byt
   }
 }
 
+// --- a disk as the limit ---
+
+// Bytes/s of writing whole files of `file_bytes` in a new folder one after another, each on the
+// disk before the next one begins.
+double SequentialWriteSpeed(int64_t file_bytes, int64_t files) {
+  const TemporaryFolder folder;
+  std::vector<std::byte> block(1 << 20);
+  Random random(3);
+  for (std::byte& byte : block) byte = static_cast<std::byte>(random.Next());
+  const TimePoint begin = SteadyClock::now();
+  for (int64_t i = 0; i < files; ++i) {
+    const int file = open(folder.PathOf(std::to_string(i)).c_str(), O_CREAT | O_WRONLY, 0600);
+    THRESHER_CHECK(file >= 0);
+    for (int64_t done = 0; done < file_bytes;) {
+      const auto step = std::min<int64_t>(std::ssize(block), file_bytes - done);
+      const ssize_t written = write(file, block.data(), static_cast<size_t>(step));
+      THRESHER_CHECK(written > 0);
+      done += written;
+    }
+    THRESHER_CHECK(fsync(file) == 0 && close(file) == 0);
+  }
+  return static_cast<double>(files * file_bytes) / SecondsBetween(begin, SteadyClock::now());
+}
+
+// An engine that is as fast as memory allows, over a run on a disk that is not.
+void MeasureDisk(int64_t shard_bytes, int64_t unit_count) {
+  const auto workload = MakeUnits(shard_bytes, unit_count);
+  fmt::print("\n{} units of {} into a run on the disk of TMPDIR, as fast as it takes them:\n",
+             unit_count, FormatBytes(static_cast<double>(shard_bytes)));
+  fmt::print("  {:>13} {:>16} {:>9} {:>16} {:>15}\n", "plain writing", "run", "fraction",
+             "waits for arena", "waits for unit");
+  for (int round = 0; round < 3; ++round) {
+    const double alone = SequentialWriteSpeed(shard_bytes, unit_count);
+    const TemporaryFolder folder;
+    const Result<std::unique_ptr<Store>> store = OpenStore(folder.path());
+    CheckOk(store.status());
+    Progress progress;
+    StopRequest stop;
+    PacedEngine engine(workload->format, progress, workload->unit_tokens / kBatchesPerUnit, 0);
+    const TimePoint begin = SteadyClock::now();
+    RunWorker(*workload, **store, engine, progress, stop, 2);
+    const double seconds = SecondsBetween(begin, SteadyClock::now());
+    const EngineTimes times = TimesOf(engine.passes());
+    const double speed = static_cast<double>(times.bytes) / seconds;
+    fmt::print("  {:>11}/s {:>14}/s {:>9.2f} {:>14.2f} % {:>13.3f} %\n", FormatBytes(alone),
+               FormatBytes(speed), speed / alone, 100 * times.for_arena / times.all,
+               100 * times.for_unit / times.all);
+    std::fflush(stdout);
+  }
+}
+
 // --- a worker that joins a run in the middle ---
 
 void MeasureResume(int64_t commits, int64_t latency_ms) {
@@ -423,7 +478,7 @@ int Main(int argc, char** argv) {
   std::string only;
   app.add_flag("--tiny", tiny, "A few seconds; the figures mean nothing");
   app.add_flag("--full", full, "Shards of 0.5, 1 and 2 GB; takes 5 GB of memory");
-  app.add_option("--only", only, "waits, sizes or resume [all]");
+  app.add_option("--only", only, "waits, sizes, disk (of TMPDIR) or resume [all]");
   CLI11_PARSE(app, argc, argv);
   constexpr int64_t kMegabyte = 1'000'000;
   const auto wanted = [&](const char* name) { return only.empty() || only == name; };
@@ -438,6 +493,9 @@ int Main(int argc, char** argv) {
     const int64_t smallest = (full ? 500 : tiny ? 1 : 50) * kMegabyte;
     MeasureShardSizes(smallest, 4, full ? 200e6 : 100e6);
     MeasureShardSizes(smallest, 8, 0);
+  }
+  if (wanted("disk")) {
+    MeasureDisk((full ? 1000 : tiny ? 1 : 100) * kMegabyte, tiny ? 4 : full ? 16 : 30);
   }
   if (wanted("resume")) MeasureResume(tiny ? 50 : 10'000, tiny ? 1 : 5);
   return 0;

@@ -5,9 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -17,14 +19,18 @@
 namespace thresher {
 namespace {
 
+using testing::ContainsRegex;
 using testing::HasSubstr;
+using testing::Not;
 
 class AcceleratorTest : public GoldenRuns {
  protected:
   void SetUp() override {
+    // The golden models on a device that is here (bench/gpu.py).
+    if (const char* engine = std::getenv("THRESHER_TEST_ENGINE")) engine_ = engine;
     const char* folder = std::getenv("THRESHER_PLUGINS");
     plugins_ = folder != nullptr ? folder : SourcePath(".cache/plugins");
-    const Result<std::string> plugin = FindPlugin("xla-cpu", plugins_);
+    const Result<std::string> plugin = FindPlugin(engine_, plugins_);
     if (!plugin.ok()) GTEST_SKIP() << plugin.status().message();
     plugin_ = *plugin;
     environment_ = {{"THRESHER_PLUGINS", plugins_}};
@@ -51,6 +57,7 @@ class AcceleratorTest : public GoldenRuns {
     return RunProcess(command);
   }
 
+  std::string engine_ = "xla-cpu";
   std::string plugins_;
   std::string plugin_;  // the library
 };
@@ -64,7 +71,7 @@ TEST_P(AcceleratorGoldenTest, EveryTensorPackedAndOneByOne) {
     SCOPED_TRACE(batch_tokens);
     const RunContent content =
         RunWith(fmt::format("run-{}", batch_tokens),
-                {"--hooks", "all", "--engine", "xla-cpu", "--mesh", "data=1", "--batch-tokens",
+                {"--hooks", "all", "--engine", engine_, "--mesh", "data=1", "--batch-tokens",
                  batch_tokens, "--executable-cache", "none"});
     for (const auto& [kind, error] : Compare(content)) {
       fmt::print("  {:<24} worst relative L2 error {:.2g}\n", kind, error);
@@ -153,6 +160,42 @@ TEST_F(AcceleratorTest, DevicesAreListed) {
   EXPECT_THAT(listed.out, HasSubstr("  3  cpu"));
 }
 
+// thresher bench: with rows and without, beside large products through the same plug-in.
+TEST_F(AcceleratorTest, DevicesAreMeasured) {
+  std::vector<std::string> flags = {"bench",    "--shape",  "tiny",     "--lengths",
+                                    "100,33,1", "--engine", "xla-cpu",  "--quiet",
+                                    "--mesh",   "data=2",   "--repeat", "1"};
+  const ProcessResult text = RunThresher(flags);
+  EXPECT_EQ(text.exit_status, 0) << text.Describe();
+  for (const char* part : {"tiny, random weights", "2 of 4 cpu", " tokens/s", "fraction reached",
+                           "bringing the rows costs"}) {
+    EXPECT_THAT(text.out, HasSubstr(part));
+  }
+  flags.back() = "2";
+  flags.push_back("--json");
+  const ProcessResult result = RunThresher(flags);
+  ASSERT_EQ(result.exit_status, 0) << result.Describe();
+  const auto figures = nlohmann::json::parse(result.out);
+  EXPECT_EQ(figures.at("device_kind"), "cpu");
+  EXPECT_EQ(figures.at("devices"), 2);
+  const int64_t rounds = figures.at("batches");
+  EXPECT_GE(rounds, 4 * 4);  // four times what is in flight
+  EXPECT_EQ(figures.at("tokens"), 134 * rounds);
+  EXPECT_EQ(figures.at("stored_bytes"), 134 * rounds * 2 * 96 * 2);
+  const auto seconds = figures.at("pass_seconds").get<std::vector<double>>();
+  const auto without = figures.at("pass_seconds_without_rows").get<std::vector<double>>();
+  ASSERT_EQ(seconds.size(), 2u);
+  ASSERT_EQ(without.size(), 2u);
+  const double best = *std::ranges::min_element(seconds);
+  EXPECT_DOUBLE_EQ(figures.at("tokens_per_second"), figures.at("tokens").get<double>() / best);
+  EXPECT_DOUBLE_EQ(figures.at("cost_of_rows"), best / *std::ranges::min_element(without) - 1);
+  EXPECT_TRUE(figures.at("published_peak_gflops_per_second").is_null());
+  EXPECT_GT(figures.at("matmul_peak_gflops_per_second"), 1);
+  EXPECT_DOUBLE_EQ(
+      figures.at("mfu").get<double>() * figures.at("matmul_peak_gflops_per_second").get<double>(),
+      figures.at("gflops_per_second"));
+}
+
 TEST_F(AcceleratorTest, PluginsThatCannotBeUsedAreExplained) {
   const auto devices = [&](const std::string& engine) {
     const ProcessResult result = RunThresher({"devices", "--engine", engine});
@@ -202,6 +245,65 @@ TEST_F(AcceleratorTest, LittleMemoryTakesSmallerBatches) {
   const Result<RunContent> content = ReadCompleteRun(folder_.path() + "/run");
   ASSERT_TRUE(content.ok()) << content.status().message();
   Compare(*content);
+}
+
+TEST_F(AcceleratorTest, ACompilerWithLittleMemoryTakesSmallerBatches) {
+  Prepare("llama", "config.json");
+  UseFault("compiler-with-little-memory");
+  const std::vector<std::string> flags = {
+      "--engine", FaultyEngine(),       "--mesh", "data=1", "--hooks", "all", "--batch-tokens",
+      "100",      "--executable-cache", "none"};
+  const ProcessResult result = Extract("run", flags);
+  EXPECT_EQ(result.exit_status, 0) << result.Describe();
+  EXPECT_THAT(result.err, HasSubstr("faulty plug-in: no memory to compile 112 rows"));
+  const Result<RunContent> content = ReadCompleteRun(folder_.path() + "/run");
+  ASSERT_TRUE(content.ok()) << content.status().message();
+  Compare(*content);
+
+  UseFault("compiler-without-memory");
+  const ProcessResult none = Extract("none", flags);
+  EXPECT_EQ(none.exit_status, 1) << none.Describe();
+  for (const char* rows : {"112", "80", "64", "32", "16"}) {
+    EXPECT_THAT(none.err, HasSubstr(fmt::format("no memory to compile {} rows", rows)));
+  }
+  EXPECT_THAT(none.err, HasSubstr("the device's memory does not suffice for the smallest batch: "
+                                  "capture fewer hook points, use --compute bf16, or split the "
+                                  "model over more devices (--mesh model=N)"));
+}
+
+TEST_F(AcceleratorTest, WeightsThatDoNotFitAreExplained) {
+  Prepare("llama", "config.json");
+  UseFault("no-memory-for-weights");
+  const ProcessResult result = Extract("run", {"--engine", FaultyEngine(), "--mesh", "data=1"});
+  EXPECT_EQ(result.exit_status, 1) << result.Describe();
+  EXPECT_THAT(result.err, HasSubstr("on each device) do not fit into the memory of cpu: split the "
+                                    "model over more devices (--mesh model=N), or use --compute "
+                                    "bf16; "));
+  EXPECT_THAT(result.err, HasSubstr("device memory is full"));
+}
+
+// Results are copied into memory that the plug-in knows, where it wants to know it.
+TEST_F(AcceleratorTest, HostMemoryIsRegistered) {
+  Prepare("llama", "config.json");
+  const std::vector<std::string> flags = {"--engine",       FaultyEngine(), "--mesh",  "data=1",
+                                          "--batch-tokens", "32",           "--hooks", "all"};
+  UseFault("registers");
+  const ProcessResult result = Extract("run", flags);
+  EXPECT_EQ(result.exit_status, 0) << result.Describe();
+  EXPECT_THAT(
+      result.err,
+      ContainsRegex("[1-9][0-9]* blocks registered, [1-9][0-9]* copies into them, none left"));
+  for (const char* wrong : {"not registered", "registered twice"}) {
+    EXPECT_THAT(result.err, Not(HasSubstr(wrong)));
+  }
+  const Result<RunContent> content = ReadCompleteRun(folder_.path() + "/run");
+  ASSERT_TRUE(content.ok()) << content.status().message();
+  Compare(*content);
+
+  UseFault("fails-to-register");
+  const ProcessResult without = Extract("without", flags);
+  EXPECT_EQ(without.exit_status, 0) << without.Describe();
+  EXPECT_THAT(without.err, Not(HasSubstr("not registered")));
 }
 
 TEST_F(AcceleratorTest, ADeviceThatHangsEndsTheWorker) {

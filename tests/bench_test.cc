@@ -104,6 +104,7 @@ TEST(BenchTest, WrongUsage) {
       {{"--shape", "huge"}, "--shape: expected one of qwen2.5-0.5b, "},
       {{"--shape", "tiny", "--model", "m"}, "--shape: it is of a model with random weights"},
       {{"--dataset", "d.jsonl"}, "--dataset: its texts need a model's tokenizer"},
+      {{"--engine", "xla-cpu", "--write", "/tmp"}, "--write: only the engine cpu is measured with"},
       {{"--lengths", "0"}, "--lengths: expected numbers from 1, found 0"},
       {{"--repeat", "0"}, "--repeat: expected a number from 1, found 0"},
       {{"--model", "m", "--dataset", "d", "--lengths", "1"}, "--lengths: they are of random"},

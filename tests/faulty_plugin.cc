@@ -1,13 +1,16 @@
 // A PJRT plug-in that passes everything on to another one, but for the one thing that it does
-// wrong. FAULTY_PLUGIN_REAL: path of the other one; FAULTY_PLUGIN_FAULT: what goes wrong, see
-// GetPjrtApi.
+// wrong, or in another way. FAULTY_PLUGIN_REAL: path of the other one; FAULTY_PLUGIN_FAULT: what
+// goes wrong, see GetPjrtApi.
 
 #include <dlfcn.h>
 #include <pjrt_c_api.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -77,6 +80,94 @@ PJRT_Error* ExecuteSmallBatches(PJRT_LoadedExecutable_Execute_Args* args) {
   return real->PJRT_LoadedExecutable_Execute(args);
 }
 
+// The largest N of the module's types tensor<Nxi32>: its rows.
+int RowsOf(const PJRT_Program& program) {
+  const std::string text(program.code, program.code_size);
+  int rows = 0;
+  for (size_t at = text.find("tensor<"); at != std::string::npos;
+       at = text.find("tensor<", at + 1)) {
+    char* end = nullptr;
+    const long extent = std::strtol(text.c_str() + at + 7, &end, 10);
+    if (std::string(end, 5) == "xi32>") rows = std::max(rows, static_cast<int>(extent));
+  }
+  return rows;
+}
+
+PJRT_Error* OutOfMemoryFor(int rows) {
+  std::fprintf(stderr, "faulty plug-in: no memory to compile %d rows\n", rows);
+  return MakeError(PJRT_Error_Code_RESOURCE_EXHAUSTED,
+                   "the program needs too much memory with " + std::to_string(rows) + " rows");
+}
+
+// As a compiler that knows the device's memory.
+PJRT_Error* CompileSmallBatches(PJRT_Client_Compile_Args* args) {
+  const int rows = RowsOf(*args->program);
+  return rows > 100 ? OutOfMemoryFor(rows) : real->PJRT_Client_Compile(args);
+}
+
+PJRT_Error* CompileNothing(PJRT_Client_Compile_Args* args) {
+  return OutOfMemoryFor(RowsOf(*args->program));
+}
+
+// As a device that has memory for three arrays.
+PJRT_Error* UploadLittle(PJRT_Client_BufferFromHostBuffer_Args* args) {
+  static int arrays = 0;
+  if (++arrays > 3) return MakeError(PJRT_Error_Code_RESOURCE_EXHAUSTED, "device memory is full");
+  return real->PJRT_Client_BufferFromHostBuffer(args);
+}
+
+// --- a plug-in that registers host memory ---
+
+std::map<const char*, size_t> registered;  // by address: bytes
+int registrations = 0;
+int copies = 0;
+
+PJRT_Error* StandInName(PJRT_Client_PlatformName_Args* args) {
+  args->platform_name = "stand-in";
+  args->platform_name_size = 8;
+  return nullptr;
+}
+
+PJRT_Error* Register(PJRT_Client_DmaMap_Args* args) {
+  const std::lock_guard lock(mutex);
+  const auto* data = static_cast<const char*>(args->data);
+  if (!registered.emplace(data, args->size).second) {
+    std::fprintf(stderr, "faulty plug-in: registered twice\n");
+  }
+  ++registrations;
+  return nullptr;
+}
+
+PJRT_Error* Unregister(PJRT_Client_DmaUnmap_Args* args) {
+  const std::lock_guard lock(mutex);
+  if (registered.erase(static_cast<const char*>(args->data)) == 0) {
+    std::fprintf(stderr, "faulty plug-in: unregistered what was not registered\n");
+  }
+  if (registered.empty()) {
+    std::fprintf(stderr, "faulty plug-in: %d blocks registered, %d copies into them, none left\n",
+                 registrations, copies);
+  }
+  return nullptr;
+}
+
+PJRT_Error* CopyToRegistered(PJRT_Buffer_ToHostBuffer_Args* args) {
+  if (args->dst != nullptr) {
+    const std::lock_guard lock(mutex);
+    const auto* begin = static_cast<const char*>(args->dst);
+    const auto block = registered.upper_bound(begin);
+    const bool is_inside =
+        block != registered.begin() &&
+        begin + args->dst_size <= std::prev(block)->first + std::prev(block)->second;
+    if (!is_inside) std::fprintf(stderr, "faulty plug-in: copied to memory not registered\n");
+    ++copies;
+  }
+  return real->PJRT_Buffer_ToHostBuffer(args);
+}
+
+PJRT_Error* FailToRegister(PJRT_Client_DmaMap_Args*) {
+  return MakeError(PJRT_Error_Code_UNIMPLEMENTED, "no memory is registered here");
+}
+
 // Nobody is ever told that something is done.
 PJRT_Error* NeverReady(PJRT_Event_OnReady_Args*) { return nullptr; }
 
@@ -108,6 +199,15 @@ extern "C" const PJRT_Api* GetPjrtApi() {
   if (fault == "client-fails") api.PJRT_Client_Create = FailToCreateClient;
   if (fault == "execute-fails") api.PJRT_LoadedExecutable_Execute = FailToExecute;
   if (fault == "little-memory") api.PJRT_LoadedExecutable_Execute = ExecuteSmallBatches;
+  if (fault == "compiler-with-little-memory") api.PJRT_Client_Compile = CompileSmallBatches;
+  if (fault == "compiler-without-memory") api.PJRT_Client_Compile = CompileNothing;
+  if (fault == "no-memory-for-weights") api.PJRT_Client_BufferFromHostBuffer = UploadLittle;
+  if (fault == "registers" || fault == "fails-to-register") {
+    api.PJRT_Client_PlatformName = StandInName;  // processors' memory is not registered
+    api.PJRT_Client_DmaMap = fault == "registers" ? Register : FailToRegister;
+    api.PJRT_Client_DmaUnmap = Unregister;
+    if (fault == "registers") api.PJRT_Buffer_ToHostBuffer = CopyToRegistered;
+  }
   if (fault == "hangs") api.PJRT_Event_OnReady = NeverReady;
   return &api;
 }

@@ -47,7 +47,7 @@ class GoldenRuns : public testing::Test {
   RunContent RunWith(const std::string& name, const std::vector<std::string>& flags) {
     const std::string output = folder_.path() + "/" + name;
     Command command = Extraction{model_->path(), Dataset(), output, flags}.ToCommand();
-    command.environment.insert(environment_.begin(), environment_.end());
+    for (const auto& [variable, value] : environment_) command.environment[variable] = value;
     const ProcessResult result = RunProcess(command);
     EXPECT_EQ(result.exit_status, 0) << result.Describe();
     Result<RunContent> content = ReadCompleteRun(output);

@@ -9,20 +9,19 @@ namespace {
 
 struct Description {
   DType dtype;
-  int64_t bytes;
   std::string_view safetensors_name;
   std::string_view name;
   bool stored;
 };
 
 constexpr std::array<Description, 7> kDescriptions = {{
-    {DType::kF32, 4, "F32", "f32", true},
-    {DType::kF16, 2, "F16", "f16", true},
-    {DType::kBf16, 2, "BF16", "bf16", true},
-    {DType::kF8E4M3, 1, "F8_E4M3", "fp8_e4m3", true},
-    {DType::kI8, 1, "I8", "int8", true},
-    {DType::kI32, 4, "I32", "int32", false},
-    {DType::kI64, 8, "I64", "int64", false},
+    {DType::kF32, "F32", "f32", true},
+    {DType::kF16, "F16", "f16", true},
+    {DType::kBf16, "BF16", "bf16", true},
+    {DType::kF8E4M3, "F8_E4M3", "fp8_e4m3", true},
+    {DType::kI8, "I8", "int8", true},
+    {DType::kI32, "I32", "int32", false},
+    {DType::kI64, "I64", "int64", false},
 }};
 
 const Description& Describe(DType dtype) {
@@ -32,8 +31,6 @@ const Description& Describe(DType dtype) {
 }
 
 }  // namespace
-
-int64_t DTypeBytes(DType dtype) { return Describe(dtype).bytes; }
 
 std::string_view SafetensorsName(DType dtype) { return Describe(dtype).safetensors_name; }
 

@@ -10,7 +10,22 @@ namespace thresher {
 // Element types of tensors in memory and in safetensors files.
 enum class DType : uint8_t { kF32, kF16, kBf16, kF8E4M3, kI8, kI32, kI64 };
 
-int64_t DTypeBytes(DType dtype);
+constexpr int64_t DTypeBytes(DType dtype) {
+  switch (dtype) {
+    case DType::kF8E4M3:
+    case DType::kI8:
+      return 1;
+    case DType::kF16:
+    case DType::kBf16:
+      return 2;
+    case DType::kF32:
+    case DType::kI32:
+      return 4;
+    case DType::kI64:
+      return 8;
+  }
+  return 0;
+}
 
 // The name in safetensors headers: "F32", "F16", "BF16", "F8_E4M3", "I8", "I32", "I64".
 std::string_view SafetensorsName(DType dtype);

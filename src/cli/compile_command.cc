@@ -123,7 +123,7 @@ Json OutcomeJson(const Outcome& outcome, const std::string& compiler, double eff
           {"compile_seconds", c.compile_seconds},
           {"chip_flops", c.work.flops},
           {"chip_memory_bytes", c.work.memory_bytes},
-          {"chip_attention_score_bytes", c.score_bytes},
+          {"chip_on_chip_attention_bytes", c.on_chip_bytes},
           {"chip_link_bytes", c.work.link_bytes},
           {"useful_flops", c.useful_flops},
           {"counted_over_useful_flops", c.flops_ratio()},
@@ -140,7 +140,7 @@ Json OutcomeJson(const Outcome& outcome, const std::string& compiler, double eff
             {"seconds", c.roofline.seconds()},
             {"bound", c.roofline.bound()},
             {"compute_margin", c.roofline.compute_margin()},
-            {"compute_margin_without_scores", c.margin_without_scores()}}},
+            {"compute_margin_with_on_chip_bytes", c.margin_with_on_chip_bytes()}}},
           {"results_bytes", c.results_bytes},
           {"chip_tokens_per_second_at_roofline", c.tokens_per_second(1)},
           {"efficiency", efficiency},
@@ -172,9 +172,9 @@ std::string OutcomeText(const Outcome& outcome, const std::string& compiler, dou
   line("FLOPs", fmt::format("{:.2f} T a batch counted, {:.2f} T useful: {:.3f}x",
                             c.work.flops * static_cast<double>(c.chips_a_batch) / 1e12,
                             c.useful_flops / 1e12, c.flops_ratio()));
-  line("bytes", fmt::format("{} a batch and chip counted, {} of them attention scores; {} over its "
-                            "links",
-                            FormatBytes(c.work.memory_bytes), FormatBytes(c.score_bytes),
+  line("bytes", fmt::format("{} a batch and chip counted, beside {} of attention's blocks, made to "
+                            "stay on the chip; {} over its links",
+                            FormatBytes(c.work.memory_bytes), FormatBytes(c.on_chip_bytes),
                             FormatBytes(c.work.link_bytes)));
   line(
       "memory",
@@ -188,10 +188,10 @@ std::string OutcomeText(const Outcome& outcome, const std::string& compiler, dou
   line("roofline",
        fmt::format(
            "compute {}, memory {}, links {}: bound by {}; computing takes {:.2f}x the others, "
-           "{:.2f}x without the scores",
+           "{:.2f}x if attention's blocks left the chip",
            Milliseconds(c.roofline.compute_seconds), Milliseconds(c.roofline.memory_seconds),
            Milliseconds(c.roofline.link_seconds), c.roofline.bound(), c.roofline.compute_margin(),
-           c.margin_without_scores()));
+           c.margin_with_on_chip_bytes()));
   line("speed", fmt::format("{} tokens/s a chip at the roofline, {} at an assumed efficiency of {}",
                             tokens(c.tokens_per_second(1)), tokens(c.tokens_per_second(efficiency)),
                             efficiency));

@@ -58,10 +58,10 @@ double Compilation::flops_ratio() const {
   return work.flops * static_cast<double>(chips_a_batch) / useful_flops;
 }
 
-double Compilation::margin_without_scores() const {
-  ChipWork rest = work;
-  rest.memory_bytes -= score_bytes;
-  return RooflineOf(target.chip, rest).compute_margin();
+double Compilation::margin_with_on_chip_bytes() const {
+  ChipWork all = work;
+  all.memory_bytes += on_chip_bytes;
+  return RooflineOf(target.chip, all).compute_margin();
 }
 
 double Compilation::memory_bytes() const {
@@ -104,9 +104,10 @@ Result<Compilation> CompileFor(const CompileTarget& target, const std::string& p
   compilation.compile_seconds = elapsed.count();
 
   ASSIGN_OR_RETURN(const auto costs, CostAnalysisOf(executable));
-  ASSIGN_OR_RETURN(compilation.work, WorkOfBatch(pruned, program, inputs.program, costs));
+  ASSIGN_OR_RETURN(compilation.work,
+                   WorkOfBatch(pruned, program, inputs.program, inputs.sequence_tokens, costs));
   ASSIGN_OR_RETURN(compilation.memory, CompiledMemoryOf(executable));
-  compilation.score_bytes = AttentionScoreBytes(pruned, inputs.program);
+  compilation.on_chip_bytes = OnChipAttentionBytes(pruned, inputs.program, inputs.sequence_tokens);
   compilation.useful_flops = UsefulFlops(pruned, inputs);
   compilation.results_bytes = BytesOfResults(program);
   compilation.roofline = RooflineOf(target.chip, compilation.work);

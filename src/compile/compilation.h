@@ -33,7 +33,7 @@ struct Compilation {
   int64_t layer_loop_iterations = 0;
   double compile_seconds = 0;
   ChipWork work = {};          // of each chip, as the compiler counts it
-  double score_bytes = 0;      // of work.memory_bytes: AttentionScoreBytes
+  double on_chip_bytes = 0;    // not in work.memory_bytes: OnChipAttentionBytes
   double useful_flops = 0;     // of the whole batch: causal-exact, no padding, no head
   CompiledMemory memory = {};  // of each chip
   double results_bytes = 0;    // of the whole batch: what crosses to the host
@@ -41,10 +41,11 @@ struct Compilation {
 
   // Counted / useful.
   double flops_ratio() const;
-  // How many times longer computing takes than memory traffic without the scores.
-  double margin_without_scores() const;
   // With two batches in flight: weights and inputs, outputs twice, temporaries.
   double memory_bytes() const;
+  // How many times longer computing takes than the slowest of the others, if on_chip_bytes crossed
+  // the main memory too.
+  double margin_with_on_chip_bytes() const;
   bool fits() const { return memory_bytes() <= target.chip.memory_bytes; }
   // Of one chip, at a part of the roofline's speed.
   double tokens_per_second(double efficiency) const;

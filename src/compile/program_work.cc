@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/pjrt/attention_writer.h"
 #include "engine/pjrt/layer_loop.h"
 #include "engine/pjrt/weight_split.h"
 
@@ -21,15 +22,60 @@ double BytesOf(const TensorType& type) {
   return static_cast<double>(Elements(type.shape) * DTypeBytes(type.dtype));
 }
 
-// Scores of one head as the program computes them: blocks of queries against every key up to the
-// block's end. (A window makes them fewer; those models are counted too high.)
-double ScoresOfHead(const GraphProgramOptions& options) {
-  double scores = 0;
-  for (int64_t first = 0; first < options.tokens; first += options.attention_block) {
-    const int64_t end = std::min(first + options.attention_block, options.tokens);
-    scores += static_cast<double>((end - first) * end);
+// The blocks of scores that the program computes for one attention.
+struct ScoreBlocks {
+  int64_t queries = 0;  // of a block
+  double scores = 0;    // of a head
+  bool is_online = false;
+
+  double scores_of_pair() const { return static_cast<double>(queries * queries); }
+  // As the compiler counts: of a loop one turn.
+  double counted_scores() const { return is_online ? scores_of_pair() : scores; }
+};
+
+ScoreBlocks BlocksOf(const Attention& attention, const GraphProgramOptions& options,
+                     int64_t sequence_tokens) {
+  ScoreBlocks blocks{.is_online = options.has_online_attention()};
+  blocks.queries = blocks.is_online ? OnlineAttentionBlock(options.tokens, options.attention_block,
+                                                           attention.heads)
+                                    : options.attention_block;
+  for (int64_t first = 0; first < options.tokens; first += blocks.queries) {
+    const int64_t end = std::min(first + blocks.queries, options.tokens);
+    int64_t first_key = blocks.is_online ? first / sequence_tokens * sequence_tokens : 0;
+    if (attention.window) first_key = std::max(first_key, first - *attention.window + 1);
+    const int64_t keys = end - first_key / blocks.queries * blocks.queries;
+    blocks.scores += static_cast<double>((end - first) * keys);
   }
-  return scores;
+  return blocks;
+}
+
+// What one chip's compiler does not count: all pairs of blocks of online attention but the first.
+struct UncountedAttention {
+  double flops = 0;
+  double row_bytes = 0;      // of q, k and v
+  double on_chip_bytes = 0;  // of scores and running sums
+};
+
+UncountedAttention UncountedOf(const Graph& pruned, const GraphProgramOptions& options,
+                               int64_t sequence_tokens) {
+  UncountedAttention sum;
+  for (const Node& node : pruned.nodes()) {
+    const auto* attention = std::get_if<Attention>(&node.operation);
+    if (!attention) continue;
+    const ScoreBlocks blocks = BlocksOf(*attention, options, sequence_tokens);
+    if (!blocks.is_online) continue;
+    const auto heads = static_cast<double>(attention->heads);
+    const auto all_heads = static_cast<double>(attention->heads + 2 * attention->kv_heads);
+    const auto head_dim = static_cast<double>(attention->head_dim);
+    const double scores = blocks.scores_of_pair();
+    const double rows = static_cast<double>(blocks.queries) * head_dim;
+    const double pairs = (blocks.scores / scores - 1) / static_cast<double>(options.devices);
+    sum.flops += pairs * 4 * scores * heads * head_dim;
+    sum.row_bytes += pairs * all_heads * rows * static_cast<double>(DTypeBytes(options.compute));
+    sum.on_chip_bytes +=
+        pairs * heads * (3 * scores + 2 * rows) * static_cast<double>(DTypeBytes(DType::kF32));
+  }
+  return sum;
 }
 
 // Multiply-add FLOPs of one node as the program computes it.
@@ -40,7 +86,8 @@ double ProductFlops(const Graph& graph, const Node& node, const GraphProgramOpti
   }
   const auto* attention = std::get_if<Attention>(&node.operation);
   if (!attention) return 0;
-  return 4 * ScoresOfHead(options) * static_cast<double>(attention->heads * attention->head_dim);
+  return 4 * BlocksOf(*attention, options, options.tokens).counted_scores() *
+         static_cast<double>(attention->heads * attention->head_dim);
 }
 
 double OutsideBytes(const Graph& graph, const Node& node, const GraphProgramOptions& options) {
@@ -73,7 +120,7 @@ double AllReduceBytes(const Graph& graph, const GraphProgramOptions& options) {
 }  // namespace
 
 Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
-                             const GraphProgramOptions& options,
+                             const GraphProgramOptions& options, int64_t sequence_tokens,
                              const std::map<std::string, double>& costs) {
   const auto flops = costs.find("flops");
   const auto bytes = costs.find("bytes accessed");
@@ -103,21 +150,16 @@ Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
     return Internal("the plug-in counts less work than the program has outside of its layer loop");
   }
   const auto iterations = static_cast<double>(program.loop_iterations);
-  return ChipWork{.flops = outside.flops + iterations * body.flops,
-                  .memory_bytes = outside.memory_bytes + iterations * body.memory_bytes,
-                  .link_bytes = options.devices > 1 ? AllReduceBytes(pruned, options) : 0};
+  const UncountedAttention uncounted = UncountedOf(pruned, options, sequence_tokens);
+  return ChipWork{
+      .flops = outside.flops + iterations * body.flops + uncounted.flops,
+      .memory_bytes = outside.memory_bytes + iterations * body.memory_bytes + uncounted.row_bytes,
+      .link_bytes = options.devices > 1 ? AllReduceBytes(pruned, options) : 0};
 }
 
-double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options) {
-  constexpr double kPasses = 3;
-  double bytes = 0;
-  for (const Node& node : pruned.nodes()) {
-    const auto* attention = std::get_if<Attention>(&node.operation);
-    if (!attention) continue;
-    bytes += kPasses * static_cast<double>(DTypeBytes(DType::kF32) * attention->heads) *
-             ScoresOfHead(options);
-  }
-  return bytes / static_cast<double>(options.devices);
+double OnChipAttentionBytes(const Graph& pruned, const GraphProgramOptions& options,
+                            int64_t sequence_tokens) {
+  return UncountedOf(pruned, options, sequence_tokens).on_chip_bytes;
 }
 
 }  // namespace thresher

@@ -1,6 +1,7 @@
 #ifndef THRESHER_COMPILE_PROGRAM_WORK_H_
 #define THRESHER_COMPILE_PROGRAM_WORK_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
 
@@ -15,23 +16,27 @@ namespace thresher {
 // "flops" and "bytes accessed" for one chip, in which the body of the layer loop counts once, as if
 // it ran once (CostAnalysisOf). What is outside of the loop is known from the graph: products, the
 // embedded rows, and the results, which are filled with zeros before the loop. The rest is the
-// body, and counts GraphProgram::loop_iterations times. `pruned` and `options` are those that the
-// program was written with.
+// body, and counts GraphProgram::loop_iterations times. Online attention (attention_writer.h) is a
+// loop in that body, of which the compiler counts one pair of blocks; of the others their products
+// and the rows of q, k and v that they read are added, but no bytes of scores and running sums: see
+// OnChipAttentionBytes. `pruned` and `options` are those that the program was written with;
+// `sequence_tokens`: of each sequence of a batch, for the blocks that are skipped.
 //
 // Bytes between chips are not in the compiler's count: they are those of a ring all-reduce of every
 // linear whose input channels are split, 2 (n - 1) / n of the f32 result.
 //
 // kInternal if the count holds no such figures, or less than what is known to be outside.
 Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
-                             const GraphProgramOptions& options,
+                             const GraphProgramOptions& options, int64_t sequence_tokens,
                              const std::map<std::string, double>& costs);
 
-// Of the bytes that the compiler counts for one chip and batch: attention's f32 scores, written
-// once and read twice (for the sum of their exponentials, and for the product with the values).
-// Compilers count them like all others, but keep a block of them in the chip's own fast memory
-// where it fits (docs/accelerators-plugins.md has how that was seen): they are no traffic of the
-// main memory then.
-double AttentionScoreBytes(const Graph& pruned, const GraphProgramOptions& options);
+// Bytes of online attention's f32 scores (written once, read twice) and running sums (read and
+// written) of one chip and batch, but for those of one pair of blocks, which are in WorkOfBatch.
+// These blocks are made for the chip's own fast memory, and libtpu keeps them there on v4, v5e and
+// v6e, on v5p in part (docs/accelerators-plugins.md has how that was seen): then they are no
+// traffic of the main memory. 0 where attention is not online.
+double OnChipAttentionBytes(const Graph& pruned, const GraphProgramOptions& options,
+                            int64_t sequence_tokens);
 
 }  // namespace thresher
 

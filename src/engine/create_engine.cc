@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "engine/cpu/cpu_engine.h"
-#include "engine/pjrt/pjrt_engine.h"
 #include "plugins/plugin_catalog.h"
 #include "plugins/plugin_library.h"
 
@@ -56,6 +55,19 @@ bool EngineHasBf16(std::string_view engine) {
   return (engine != kCpu && engine != "xla-cpu") || ProcessorHasBf16();
 }
 
+PjrtEngineOptions PjrtOptionsOf(const EngineOptions& options) {
+  PjrtEngineOptions pjrt;
+  pjrt.name = options.engine;
+  pjrt.compute = options.compute;
+  pjrt.stored_dtype = options.stored_dtype;
+  pjrt.max_batch_tokens = options.max_batch_tokens;
+  pjrt.mesh = options.mesh;
+  pjrt.executable_cache = options.executable_cache;
+  pjrt.device_timeout_ms = options.device_timeout_ms;
+  pjrt.on_hang = options.on_hang;
+  return pjrt;
+}
+
 Result<std::unique_ptr<Engine>> CreateEngine(const Model& model,
                                              const std::vector<HookPoint>& hooks,
                                              const EngineOptions& options) {
@@ -73,15 +85,7 @@ Result<std::unique_ptr<Engine>> CreateEngine(const Model& model,
   const WeightLookup lookup = [&model](const Parameter& parameter) {
     return model.weights.Find(parameter.name, parameter.shape);
   };
-  return CreatePjrtEngine(std::move(client), model.graph, lookup, hooks,
-                          {.name = options.engine,
-                           .compute = options.compute,
-                           .stored_dtype = options.stored_dtype,
-                           .max_batch_tokens = options.max_batch_tokens,
-                           .mesh = options.mesh,
-                           .executable_cache = options.executable_cache,
-                           .device_timeout_ms = options.device_timeout_ms,
-                           .on_hang = options.on_hang});
+  return CreatePjrtEngine(std::move(client), model.graph, lookup, hooks, PjrtOptionsOf(options));
 }
 
 }  // namespace thresher

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/pjrt/device_mesh.h"
 #include "engine/pjrt/pjrt_client.h"
+#include "engine/pjrt/pjrt_engine.h"
 #include "graph/hook_point.h"
 #include "model/model.h"
 
@@ -45,6 +46,9 @@ struct EngineOptions {
   std::optional<int64_t> device_timeout_ms = {};
   std::function<void(const std::string& message)> on_hang = {};
 };
+
+// The part of them that the engines on devices take.
+PjrtEngineOptions PjrtOptionsOf(const EngineOptions& options);
 
 // Loads `model`, which must outlive the engine. `hooks` must be sorted and not empty;
 // kInvalidArgument if the model has no such hook point or the engine no such arithmetic.

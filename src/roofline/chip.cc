@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/json.h"
 
@@ -70,6 +71,22 @@ Result<Chip> FindChip(std::string_view name) {
   }
   return InvalidArgument(
       fmt::format("expected one of {}, found {}", fmt::join(names, ", "), Quoted(name)));
+}
+
+std::optional<Chip> ChipOfDevice(std::string_view kind) {
+  // Names of the same chip in other forms (PCIe cards, for one) are missing: their peaks are lower.
+  constexpr std::pair<std::string_view, std::string_view> kKinds[] = {
+      {"TPU v4", "v4"},        {"TPU v5 lite", "v5e"},
+      {"TPU v5e", "v5e"},      {"TPU v5", "v5p"},
+      {"TPU v5p", "v5p"},      {"TPU v6 lite", "v6e"},
+      {"TPU v6e", "v6e"},      {"NVIDIA H100 80GB HBM3", "h100"},
+      {"NVIDIA H200", "h200"}, {"NVIDIA A100-SXM4-40GB", "a100"},
+      {"NVIDIA L4", "l4"},
+  };
+  for (const auto& [name, chip] : kKinds) {
+    if (name == kind) return *FindChip(chip);
+  }
+  return std::nullopt;
 }
 
 double Roofline::seconds() const {

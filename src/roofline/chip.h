@@ -1,6 +1,7 @@
 #ifndef THRESHER_ROOFLINE_CHIP_H_
 #define THRESHER_ROOFLINE_CHIP_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,10 @@ const std::vector<Chip>& ChipTable();
 
 // kInvalidArgument, with the names that there are, if there is no such chip.
 Result<Chip> FindChip(std::string_view name);
+
+// The chip of a device that calls itself so ("NVIDIA H100 80GB HBM3", "TPU v5 lite"), as PJRT
+// plug-ins give the kind; nothing if the table has no figures for it.
+std::optional<Chip> ChipOfDevice(std::string_view kind);
 
 // The least time that a chip needs for some work, by the roofline model (Williams, Waterman and
 // Patterson 2009): computing, memory traffic and traffic between chips overlap wholly, and the

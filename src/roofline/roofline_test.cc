@@ -27,6 +27,14 @@ TEST(ChipTest, TheTableIsWhole) {
   EXPECT_THAT(FindChip("v9").status().message(), HasSubstr("v4, v5e, v5p, v6e, h100"));
 }
 
+TEST(ChipTest, DevicesAreKnownByWhatTheyCallThemselves) {
+  EXPECT_EQ(ChipOfDevice("TPU v5 lite")->name, "v5e");
+  EXPECT_EQ(ChipOfDevice("TPU v5")->name, "v5p");
+  EXPECT_EQ(ChipOfDevice("NVIDIA H100 80GB HBM3")->name, "h100");
+  EXPECT_FALSE(ChipOfDevice("NVIDIA H100 PCIe").has_value());
+  EXPECT_FALSE(ChipOfDevice("cpu").has_value());
+}
+
 TEST(ChipTest, TheSlowestOfThreeDecides) {
   const Chip chip = {.name = "x",
                      .description = "",

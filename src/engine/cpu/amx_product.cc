@@ -12,6 +12,7 @@
 #include "engine/cpu/processor.h"
 
 #define THRESHER_AMX __attribute__((target("amx-tile,amx-bf16,prfchw")))
+#define THRESHER_AMX_INLINE THRESHER_AMX inline __attribute__((always_inline))
 
 namespace thresher {
 namespace {
@@ -93,7 +94,7 @@ THRESHER_AMX void PrefetchRow(const std::byte* row) {
 }
 
 template <bool kTwoRows, bool kTwoColumns>
-THRESHER_AMX void MultiplyBlock(const BlockOperands& block) {
+THRESHER_AMX_INLINE void MultiplyBlock(const BlockOperands& block) {
   const int64_t lower = kTileRows * block.begin.stride;
   if (block.begin.data == nullptr) {
     _tile_zero(0);
@@ -146,7 +147,7 @@ THRESHER_AMX void MultiplyBlock(const BlockOperands& block) {
   }
 }
 
-void MultiplyBlock(const Extent& extent, const BlockOperands& block) {
+THRESHER_AMX_INLINE void MultiplyBlock(const Extent& extent, const BlockOperands& block) {
   const bool two_rows = extent.rows > kTileRows;
   const bool two_columns = extent.columns > kTileColumns;
   if (two_rows && two_columns) return MultiplyBlock<true, true>(block);
@@ -168,8 +169,8 @@ void RoundBlock(const float* block, const Extent& extent, int64_t columns, std::
 
 bool AmxIsUsable() {
   // ARCH_REQ_XCOMP_PERM and XFEATURE_XTILEDATA (Linux, Documentation/arch/x86/xstate.rst).
-  static const bool is_usable = OneDnnHasAmx() && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
-  return is_usable;
+  static const bool kIsUsable = OneDnnHasAmx() && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+  return kIsUsable;
 }
 
 void AmxPackColumns(const Rows& in, int64_t inner, int64_t columns, int64_t panel_bytes,
@@ -215,7 +216,7 @@ void AmxPackRows(const Rows& in, int64_t inner, int64_t columns, int64_t panel_b
   }
 }
 
-void AmxMultiply(const AmxProduct& product) {
+THRESHER_AMX void AmxMultiply(const AmxProduct& product) {
   THRESHER_CHECK(product.inner % kAmxBlock == 0);
   const bool is_rounded = product.out_dtype == DType::kBf16;
   THRESHER_CHECK(!product.accumulates || (!is_rounded && product.bias == nullptr));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "base/check.h"
@@ -27,14 +28,15 @@ void FillEmbedded(const PackedBatch& batch, const WeightView& embedding, HostArr
   }
 }
 
-// Sequences are 0, 1, 2, ...; padding is -1.
-void FillSegments(const PackedBatch& batch, HostArray& out) {
-  auto* segments = out.as<int32_t>();
-  std::fill_n(segments, out.type().shape[0], -1);
+// A padding token sees itself alone.
+void FillStarts(const PackedBatch& batch, HostArray& out) {
+  auto* starts = out.as<int32_t>();
   for (size_t s = 0; s + 1 < batch.sequence_offsets.size(); ++s) {
-    std::fill(segments + batch.sequence_offsets[s], segments + batch.sequence_offsets[s + 1],
-              static_cast<int32_t>(s));
+    std::fill(starts + batch.sequence_offsets[s], starts + batch.sequence_offsets[s + 1],
+              static_cast<int32_t>(batch.sequence_offsets[s]));
   }
+  const int64_t tokens = batch.token_count();
+  std::iota(starts + tokens, starts + out.type().shape[0], static_cast<int32_t>(tokens));
 }
 
 void FillAngles(const PackedBatch& batch, bool sines, RopeTable& table, HostArray& out) {
@@ -67,8 +69,8 @@ std::vector<HostArray> MakeBatchInputs(const GraphProgram& program, const Packed
       case BatchInput::kEmbedded:
         FillEmbedded(batch, embedding, array);
         break;
-      case BatchInput::kSegments:
-        FillSegments(batch, array);
+      case BatchInput::kStarts:
+        FillStarts(batch, array);
         break;
       case BatchInput::kCosines:
       case BatchInput::kSines:

@@ -25,6 +25,7 @@ struct BatchRunParts {
   std::span<const PjrtDevice> devices;               // of the group
   std::span<const std::vector<PjrtBuffer>> weights;  // [devices][weight arguments]
   std::optional<int64_t> timeout_ms;
+  bool brings_results = true;  // to the host
 };
 
 // One execution of a program on one batch: inputs on their way to the devices, the execution, and

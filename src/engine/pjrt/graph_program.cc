@@ -87,7 +87,7 @@ class ProgramWriter {
 
   HloValue Declare(TensorType type, Sharding sharding,
                    std::variant<WeightArgument, BatchArgument> meaning) {
-    const HloValue argument = w_.Argument(type, sharding);
+    HloValue argument = w_.Argument(type, sharding);
     program_.arguments.push_back({std::move(type), std::move(sharding), std::move(meaning)});
     return argument;
   }
@@ -139,7 +139,7 @@ class ProgramWriter {
     });
     if (attends) {
       shared_.push_back(
-          Declare({DType::kI32, {tokens}}, {}, BatchArgument{.input = BatchInput::kSegments}));
+          Declare({DType::kI32, {tokens}}, {}, BatchArgument{.input = BatchInput::kStarts}));
     }
   }
 
@@ -167,7 +167,7 @@ class ProgramWriter {
 
   HloValue Write(const Linear& linear) {
     const HloValue x = w_.Convert(ValueOf(linear.input), options_.compute);
-    const HloValue product =
+    HloValue product =
         w_.Dot(x, WeightOf(linear.weight), {.left_summed = {1}, .right_summed = {1}});
     if (!linear.bias) return product;
     return w_.Add(product, w_.Broadcast(WeightOf(*linear.bias), product.type.shape, {1}));
@@ -198,9 +198,9 @@ class ProgramWriter {
     const AttentionInputs inputs = {.q = w_.Convert(ValueOf(attention.q), options_.compute),
                                     .k = w_.Convert(ValueOf(attention.k), options_.compute),
                                     .v = w_.Convert(ValueOf(attention.v), options_.compute),
-                                    .segments = shared_.back()};
-    return w_.Convert(WriteAttention(w_, attention, inputs, options_.attention_block),
-                      options_.compute);
+                                    .starts = shared_.back()};
+    const auto write = options_.has_online_attention() ? WriteOnlineAttention : WriteAttention;
+    return w_.Convert(write(w_, attention, inputs, options_.attention_block), options_.compute);
   }
 
   HloValue Write(const GatedSilu& gated) {
@@ -374,7 +374,7 @@ class ProgramWriter {
   // What is known by these names where the writer stands: in the loop's body, other values.
   std::vector<HloValue> values_;   // by value id; without a name: not yet
   std::vector<HloValue> weights_;  // by parameter id
-  std::vector<HloValue> shared_;   // cosines and sines of each rope, then segments
+  std::vector<HloValue> shared_;   // cosines and sines of each rope, then starts
   std::optional<HloValue> embedded_;
 
   std::vector<HloValue> results_;

@@ -22,7 +22,11 @@ struct GraphProgramOptions {
   DType embedding = DType::kBf16;  // of the looked-up rows of the embedding table
   int64_t devices = 1;             // that share one batch (tensor parallel)
   bool loop_layers = true;         // identical layers as a loop over stacked weights
-  int64_t attention_block = 512;   // queries at a time
+  int64_t attention_block = 512;   // queries at a time, at most
+  // Batches of more tokens have WriteOnlineAttention, others WriteAttention.
+  int64_t whole_attention_up_to = 512;
+
+  bool has_online_attention() const { return tokens > whole_attention_up_to; }
 };
 
 // A weight, or the same weight of every iteration of the layer loop, stacked on a new first axis.
@@ -34,7 +38,7 @@ struct WeightArgument {
 // What changes from batch to batch.
 enum class BatchInput {
   kEmbedded,  // [tokens, width]: the embedding table's rows of the token ids
-  kSegments,  // i32 [tokens]: a number for each sequence, another for padding
+  kStarts,    // i32 [tokens]: the row where each token's sequence begins; of padding, its own
   kCosines,   // f32 [tokens, frequencies]: of each token's angles (position * frequency)
   kSines,     // the same
 };

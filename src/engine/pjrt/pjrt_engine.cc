@@ -33,6 +33,14 @@ int64_t RoundedUp(int64_t value) {
   return (value + granule - 1) / granule * granule;
 }
 
+// On a GPU every turn of a loop whose end is known only when it runs waits for the host, which
+// costs about what a block's products do; there the loops must earn more than the skipped blocks.
+int64_t WholeAttentionUpTo(const PjrtClient& client) {
+  constexpr int64_t kOnGpu = 16384;
+  const bool is_gpu = client.platform() == "cuda" || client.platform() == "rocm";
+  return is_gpu ? kOnGpu : GraphProgramOptions().whole_attention_up_to;
+}
+
 // A copy of a submitted batch, whose caller's memory may go.
 struct OwnedBatch {
   std::vector<int32_t> token_ids;
@@ -89,6 +97,7 @@ class PjrtEngine final : public Engine {
   Status FindEmbedding(const WeightLookup& lookup);
   GraphProgramOptions ProgramOptions(int64_t tokens) const;
   Result<SizedProgram> Compile(int64_t tokens);
+  Result<SizedProgram> CompileLargest();
   Result<const SizedProgram*> ProgramFor(int64_t tokens);
   InFlight Start(OwnedBatch batch);
   Status Collect(InFlight& in_flight);
@@ -156,7 +165,9 @@ GraphProgramOptions PjrtEngine::ProgramOptions(int64_t tokens) const {
           .embedding = embedding_.dtype,
           .devices = options_.mesh.model,
           .loop_layers = options_.loop_layers,
-          .attention_block = options_.attention_block};
+          .attention_block = options_.attention_block,
+          .whole_attention_up_to =
+              options_.whole_attention_up_to.value_or(WholeAttentionUpTo(*client_))};
 }
 
 Result<SizedProgram> PjrtEngine::Compile(int64_t tokens) {
@@ -180,6 +191,15 @@ Result<SizedProgram> PjrtEngine::Compile(int64_t tokens) {
   return sized;
 }
 
+// Of the largest size that fits the device's memory, as the compiler says.
+Result<SizedProgram> PjrtEngine::CompileLargest() {
+  while (true) {
+    Result<SizedProgram> sized = Compile(largest_);
+    if (sized.status().code() != Code::kResourceExhausted) return sized;
+    RETURN_IF_ERROR(ShrinkBelow(largest_, sized.status()));
+  }
+}
+
 // The program of the usual size is compiled while the weights are on their way.
 Status PjrtEngine::Load(const WeightLookup& lookup) {
   RETURN_IF_ERROR(MakeGroups());
@@ -188,7 +208,7 @@ Status PjrtEngine::Load(const WeightLookup& lookup) {
                    WriteGraphProgram(graph_, hooks_, ProgramOptions(largest_)));
   for (const std::vector<float>& frequencies : program.ropes) ropes_.emplace_back(frequencies);
   std::future<Result<SizedProgram>> compiling =
-      std::async(std::launch::async, [&] { return Compile(largest_); });
+      std::async(std::launch::async, [&] { return CompileLargest(); });
   Result<DeviceWeights> weights = UploadWeights(*client_, groups_, program, graph_, lookup);
   Result<SizedProgram> compiled = compiling.get();
   ASSIGN_OR_RETURN(weights_, std::move(weights));
@@ -223,7 +243,8 @@ PjrtEngine::InFlight PjrtEngine::Start(OwnedBatch batch) {
                       .executable = sized.executables[sized.executables.size() == 1 ? 0 : group],
                       .devices = groups_[group],
                       .weights = weights_[group],
-                      .timeout_ms = options_.device_timeout_ms});
+                      .timeout_ms = options_.device_timeout_ms,
+                      .brings_results = !options_.brings_rows || *options_.brings_rows});
     return in_flight.run->Start(MakeBatchInputs(sized.program, packed, embedding_, ropes_));
   }();
   return in_flight;
@@ -256,6 +277,7 @@ Status PjrtEngine::Collect(InFlight& in_flight) {
   const Status ended = in_flight.run->Wait();
   if (IsTimeout(ended) && options_.on_hang) options_.on_hang(ended.message());
   RETURN_IF_ERROR(ended);
+  if (in_flight.run->results().empty()) return OkStatus();
   WriteHookRows(in_flight.sized->program, in_flight.run->results(),
                 in_flight.batch.packed().token_count(), in_flight.batch.stored,
                 options_.stored_dtype, in_flight.batch.outputs);
@@ -266,7 +288,7 @@ Status PjrtEngine::Finish() {
   THRESHER_CHECK(!in_flight_.empty());
   InFlight in_flight = std::move(in_flight_.front());
   in_flight_.pop_front();
-  const Status status = Collect(in_flight);
+  Status status = Collect(in_flight);
   if (status.code() != Code::kResourceExhausted) return status;
   in_flight.run.reset();
   return RunInParts(in_flight.batch, status);

@@ -26,11 +26,16 @@ struct PjrtEngineOptions {
   DeviceMesh mesh;
   bool loop_layers = true;        // GraphProgramOptions
   int64_t attention_block = 512;  // GraphProgramOptions
-  std::string executable_cache;   // folder of compiled programs; empty: none is kept
+  // GraphProgramOptions; nothing: what suits the plug-in.
+  std::optional<int64_t> whole_attention_up_to;
+  std::string executable_cache;  // folder of compiled programs; empty: none is kept
   // A batch that is not there after so long means a device that hangs: `on_hang` is called with a
   // message, and must not return, for nothing that the device holds can be freed.
   std::optional<int64_t> device_timeout_ms;
   std::function<void(const std::string& message)> on_hang;
+  // For measurements: while it is false, batches are computed, and their rows stay on the devices.
+  // Nothing: rows are brought to the host.
+  std::shared_ptr<const bool> brings_rows;
 };
 
 // The engine that runs the graph on the devices of a PJRT client: weights go to the devices once,
@@ -39,8 +44,8 @@ struct PjrtEngineOptions {
 // kInvalidArgument if the model has no such hook point or the mesh does not fit the devices;
 // kResourceExhausted if the weights do not fit.
 //
-// A batch for which the devices' memory does not suffice is run again in parts that fit a smaller
-// size, and no larger ones are tried from then on.
+// A batch for which the devices' memory does not suffice, as the compiler or the device says, is
+// run again in parts that fit a smaller size, and no larger ones are tried from then on.
 Result<std::unique_ptr<Engine>> CreatePjrtEngine(std::unique_ptr<PjrtClient> client,
                                                  const Graph& graph, const WeightLookup& lookup,
                                                  const std::vector<HookPoint>& hooks,

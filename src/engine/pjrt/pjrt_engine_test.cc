@@ -124,6 +124,7 @@ PjrtEngineOptions InF32() {
   options.max_batch_tokens = 256;
   options.attention_block = 64;
   options.mesh = {.data = 1, .model = 1};
+  options.whole_attention_up_to = 64;  // as with the usual block: one of that size, or a loop
   return options;
 }
 
@@ -132,6 +133,17 @@ TEST_F(PjrtEngineTest, EveryHookIsNearTheReferenceInF32) {
     Build(shape);
     const TestBatch batch(kLengths, 50, 1);
     EXPECT_LT(WorstError(batch, Run(batch, InF32()), DType::kF32), 3e-6);
+  }
+}
+
+// Against all keys at once, as on GPUs.
+TEST_F(PjrtEngineTest, WholeAttentionIsNearTheReferenceInF32) {
+  for (const TransformerShape& shape : kShapes) {
+    Build(shape);
+    const TestBatch batch(kLengths, 50, 1);
+    PjrtEngineOptions options = InF32();
+    options.whole_attention_up_to = 256;
+    EXPECT_LT(WorstError(batch, Run(batch, options), DType::kF32), 3e-6);
   }
 }
 
@@ -258,7 +270,9 @@ TEST_F(PjrtEngineTest, DevicesShareABatch) {
     for (const DeviceMesh mesh : {DeviceMesh{2, 2}, DeviceMesh{1, 4}}) {
       PjrtEngineOptions options = InF32();
       options.max_batch_tokens = 64;
+      options.attention_block = 16;
       options.mesh = mesh;
+      options.whole_attention_up_to = 16;  // tests/accelerator_test.cc has the other form
       EXPECT_LT(WorstError(batch, Run(batch, options), DType::kF32), 3e-6)
           << "model=" << mesh.model;
     }

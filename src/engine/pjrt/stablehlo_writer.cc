@@ -375,38 +375,63 @@ std::vector<HloValue> StablehloWriter::Loop(int64_t count, const std::vector<Hlo
                                             const LoopBody& body) {
   std::vector<HloValue> starts = {Integer(0)};
   starts.insert(starts.end(), initial.begin(), initial.end());
+  const auto goes_on = [&](const std::vector<HloValue>& values) {
+    return Compare(values[0], Integer(static_cast<int32_t>(count)), Comparison::kLess);
+  };
+  return While(starts, 1, goes_on, body);
+}
+
+std::vector<HloValue> StablehloWriter::Loop(const HloValue& first, const HloValue& end,
+                                            const std::vector<HloValue>& initial,
+                                            const LoopBody& body) {
+  const TensorType scalar{DType::kI32, {}};
+  Check(first.type == scalar && end.type == scalar, "loop", {first, end}, "bounds are i32 scalars");
+  std::vector<HloValue> starts = {first, end};
+  starts.insert(starts.end(), initial.begin(), initial.end());
+  const auto goes_on = [&](const std::vector<HloValue>& values) {
+    return Compare(values[0], values[1], Comparison::kLess);
+  };
+  return While(starts, 2, goes_on, body);
+}
+
+std::vector<HloValue> StablehloWriter::While(
+    const std::vector<HloValue>& starts, size_t hidden,
+    const std::function<HloMask(const std::vector<HloValue>&)>& goes_on, const LoopBody& body) {
   const auto inside = [&] {
     std::vector<HloValue> values;
+    values.reserve(starts.size());
     for (const HloValue& start : starts) values.push_back({NewName(), start.type});
     return values;
   };
+  const auto returned = [&](const std::string& names, const std::string& types) {
+    return fmt::format("{}\"stablehlo.return\"({}) : ({}) -> ()\n", body_, names, types);
+  };
   std::string outside = std::exchange(body_, "");
   std::vector<HloValue> values = inside();
-  const HloMask goes_on =
-      Compare(values.front(), Integer(static_cast<int32_t>(count)), Comparison::kLess);
-  const std::string condition =
-      BlockHeader(values) + fmt::format("{}\"stablehlo.return\"({}) : (tensor<i1>) -> ()\n",
-                                        std::exchange(body_, ""), goes_on.name);
+  const HloMask mask = goes_on(values);
+  const std::string condition = BlockHeader(values) + returned(mask.name, "tensor<i1>");
 
+  body_.clear();
   values = inside();
+  const auto visible = static_cast<std::ptrdiff_t>(hidden);
   std::vector<HloValue> next =
-      body(values.front(), std::vector<HloValue>(values.begin() + 1, values.end()));
-  next.insert(next.begin(), Add(values.front(), Integer(1)));
+      body(values[0], std::vector<HloValue>(values.begin() + visible, values.end()));
+  next.insert(next.begin(), values.begin() + 1, values.begin() + visible);
+  next.insert(next.begin(), Add(values[0], Integer(1)));
   bool fits = next.size() == starts.size();
   for (size_t i = 0; fits && i < next.size(); ++i) fits = next[i].type == starts[i].type;
   Check(fits, "loop", next, "the body returns other types than it was given");
   const std::string iteration =
-      BlockHeader(values) + fmt::format("{}\"stablehlo.return\"({}) : ({}) -> ()\n",
-                                        std::exchange(body_, std::move(outside)),
-                                        Joined(next, false), Joined(next, true));
+      BlockHeader(values) + returned(Joined(next, false), Joined(next, true));
 
+  body_ = std::move(outside);
   const std::string name = NewName();
   const std::string types = Joined(starts, true);
   body_ +=
       fmt::format("{}:{} = \"stablehlo.while\"({}) ({{\n{}}}, {{\n{}}}) : ({}) -> ({})\n", name,
                   starts.size(), Joined(starts, false), condition, iteration, types, types);
   std::vector<HloValue> results;
-  for (size_t i = 1; i < starts.size(); ++i) {
+  for (size_t i = hidden; i < starts.size(); ++i) {
     results.push_back({fmt::format("{}#{}", name, i), starts[i].type});
   }
   return results;

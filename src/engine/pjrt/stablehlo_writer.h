@@ -106,6 +106,9 @@ class StablehloWriter {
                                                        const std::vector<HloValue>& carried)>;
   std::vector<HloValue> Loop(int64_t count, const std::vector<HloValue>& initial,
                              const LoopBody& body);
+  // For `first`, first + 1, ... below `end`, i32 scalars that may be known only when it runs.
+  std::vector<HloValue> Loop(const HloValue& first, const HloValue& end,
+                             const std::vector<HloValue>& initial, const LoopBody& body);
 
   // The module's text; an error if an operation had operands that do not fit.
   Result<std::string> Finish(const std::vector<HloValue>& results,
@@ -118,6 +121,12 @@ class StablehloWriter {
   std::string BroadcastLine(const std::string& name, const std::vector<int64_t>& from,
                             std::string_view from_type, const std::vector<int64_t>& shape,
                             std::string_view to_type, const std::vector<int64_t>& axes);
+
+  // A loop over what `starts` begins with: the index, then what the body is not given, then what it
+  // is.
+  std::vector<HloValue> While(const std::vector<HloValue>& starts, size_t hidden,
+                              const std::function<HloMask(const std::vector<HloValue>&)>& goes_on,
+                              const LoopBody& body);
 
   std::string NewName();
   // Prints an operation; the name of its result.
