@@ -451,6 +451,17 @@ def parse_options():
     return options
 
 
+def report(options, text, figures):
+    """Prints the text; writes it and the figures to the files that were asked for."""
+    print(text)
+    if options.markdown:
+        with open(options.markdown, "w") as file:
+            file.write(text)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(figures, file, indent=1)
+
+
 def main():
     options = parse_options()
     shapes = options.shapes.split(",")
@@ -472,13 +483,7 @@ def main():
     ]
     about = machine()
     text = table(results, about)
-    print(text)
-    if options.markdown:
-        with open(options.markdown, "w") as file:
-            file.write(text)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"machine": about, "results": results}, file, indent=1)
+    report(options, text, {"machine": about, "results": results})
     if options.plot:
         plot(results, options.plot)
 

@@ -2,7 +2,6 @@
 // that makes up each record when it is asked for.
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include <CLI/CLI.hpp>
@@ -16,6 +15,7 @@
 #include "base/clock.h"
 #include "extract/completion.h"
 #include "extract/run_store.h"
+#include "peak_memory.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -26,15 +26,10 @@ constexpr int64_t kTokensPerSample = 1000;
 constexpr int64_t kHooks = 24;
 constexpr int64_t kWidth = 896;
 
-double ThreadCpuSeconds() {
+// Processor time: CLOCK_THREAD_CPUTIME_ID or CLOCK_PROCESS_CPUTIME_ID.
+double CpuSeconds(clockid_t of) {
   timespec now = {};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
-double ProcessCpuSeconds() {
-  timespec now = {};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  clock_gettime(of, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
@@ -61,9 +56,9 @@ class MadeUpRun : public Store {
     if (latency_ms_ > 0) Clock::Real().SleepMs(latency_ms_);
     const auto unit = UnitOfRecordKey(key, kCommitsPrefix);
     if (!unit) return NotFound(std::string(key));
-    const double begin = ThreadCpuSeconds();
+    const double begin = CpuSeconds(CLOCK_THREAD_CPUTIME_ID);
     std::string text = CommitText(*unit);
-    made_up_us_ += static_cast<int64_t>((ThreadCpuSeconds() - begin) * 1e6);
+    made_up_us_ += static_cast<int64_t>((CpuSeconds(CLOCK_THREAD_CPUTIME_ID) - begin) * 1e6);
     return text;
   }
 
@@ -137,20 +132,14 @@ Run MakeRun(int64_t units) {
   return {spec, spec.Fingerprint(), *std::move(plan)};
 }
 
-double PeakMegabytes() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1e3;
-}
-
 int Measure(int64_t units, int64_t latency_ms, double max_megabytes) {
   const Run run = MakeRun(units);
   MadeUpRun store(run, latency_ms);
   const int64_t begin_us = Clock::Real().MonotonicUs();
-  const double cpu_begin = ProcessCpuSeconds();
+  const double cpu_begin = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
   const Result<std::optional<Completion>> completion = WriteManifest(store, run);
   const double seconds = static_cast<double>(Clock::Real().MonotonicUs() - begin_us) / 1e6;
-  const double cpu_seconds = ProcessCpuSeconds() - cpu_begin;
+  const double cpu_seconds = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_begin;
   if (!completion.ok() || !*completion) {
     fmt::print("not concluded: {}\n", completion.status().message());
     return 1;

@@ -244,13 +244,7 @@ def main():
     text = header(options, results) + "\n\n" + table(options, results) + "\n"
     if not options.quick:
         text += f"\n{golden_models(options)}\n\n{largest_model(options, devices)}\n"
-    print(text)
-    if options.markdown:
-        with open(options.markdown, "w") as file:
-            file.write(text)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(results, file, indent=1)
+    compare.report(options, text, results)
 
 
 if __name__ == "__main__":

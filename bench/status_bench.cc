@@ -3,7 +3,6 @@
 // of a run would, from the numbers alone.
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include "base/clock.h"
 #include "monitor/run_reader.h"
 #include "monitor/status_json.h"
+#include "peak_memory.h"
 #include "store/store.h"
 #include "work/keys.h"
 
@@ -212,12 +212,6 @@ class MadeUpRun : public Store {
   std::vector<std::string> worker_keys_;
   std::atomic<int64_t> requests_{0};
 };
-
-double PeakMegabytes() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1e3;
-}
 
 // What is wrong with the status of the made-up run; empty: nothing.
 std::string WhatIsWrong(const RunStatus& status, const MadeUpRun& run, const Shape& shape) {

@@ -32,9 +32,9 @@ Result<ChipWork> WorkOfBatch(const Graph& pruned, const GraphProgram& program,
 
 // Bytes of online attention's f32 scores (written once, read twice) and running sums (read and
 // written) of one chip and batch, but for those of one pair of blocks, which are in WorkOfBatch.
-// These blocks are made for the chip's own fast memory, and libtpu keeps them there on v4, v5e and
-// v6e, on v5p in part (docs/accelerators-plugins.md has how that was seen): then they are no
-// traffic of the main memory. 0 where attention is not online.
+// These blocks are made for the chip's own fast memory. Where libtpu keeps them there, as seen on
+// v5e and on v5p in part (docs/accelerators-plugins.md has how), they are no traffic of the main
+// memory. 0 where attention is not online.
 double OnChipAttentionBytes(const Graph& pruned, const GraphProgramOptions& options,
                             int64_t sequence_tokens);
 
