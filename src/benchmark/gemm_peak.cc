@@ -67,7 +67,7 @@ Result<std::unique_ptr<GemmPeak>> GemmPeak::Make(const Graph& graph, DType compu
 void GemmPeak::AddProduct(const MatmulShape& shape, int64_t count) {
   const int64_t bytes = DTypeBytes(shape.in);
   Product product{.shape = shape, .count = count, .matmuls = {&cache_.Get(shape)}};
-  if (shape.in == DType::kBf16 && shape.inner % kAmxBlock == 0 && AmxIsUsable()) {
+  if (AmxCanMultiply(shape.in, shape.inner)) {
     MatmulShape on_tiles = shape;
     on_tiles.on_tiles = true;
     product.matmuls.push_back(&cache_.Get(on_tiles));

@@ -34,6 +34,11 @@ inline int64_t AmxPackedBytes(int64_t inner, int64_t columns) {
 // Whether this process may use the tile unit. Asks the kernel for it, once.
 bool AmxIsUsable();
 
+// Whether it may compute products of `inner` inputs in this dtype.
+inline bool AmxCanMultiply(DType dtype, int64_t inner) {
+  return dtype == DType::kBf16 && inner % kAmxBlock == 0 && AmxIsUsable();
+}
+
 // Packs bf16 rows into panels that begin `panel_bytes` apart, a multiple of 64, from `packed` on.
 // Columns: each row of `in` is a column, [columns, inner]. Rows: in is [inner, columns].
 void AmxPackColumns(const Rows& in, int64_t inner, int64_t columns, int64_t panel_bytes,

@@ -88,10 +88,11 @@ Result<std::unique_ptr<GraphEngine>> GraphEngine::Create(const Graph& graph,
   }
   const DType compute = in_bf16 ? DType::kBf16 : DType::kF32;
   const int threads = options.threads > 0 ? options.threads : UsableCores();
-  if (options.on_tiles.value_or(false) && !(in_bf16 && AmxIsUsable())) {
+  const bool has_tiles = in_bf16 && AmxIsUsable();
+  if (options.on_tiles.value_or(false) && !has_tiles) {
     return InvalidArgument("on_tiles: only bf16 on a processor with AMX");
   }
-  const bool on_tiles = options.on_tiles.value_or(in_bf16 && AmxIsUsable());
+  const bool on_tiles = options.on_tiles.value_or(has_tiles);
   // Products with AMX slow down where they add up thousands of products an element.
   const bool sums_gate_blocks = options.sums_gate_blocks.value_or(on_tiles);
   ASSIGN_OR_RETURN(Program program, CompileProgram(graph, hooks, compute, sums_gate_blocks));

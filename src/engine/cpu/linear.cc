@@ -64,7 +64,7 @@ PackedLinear::PackedLinear(const std::vector<LinearPart>& parts, MatmulShape sha
   THRESHER_CHECK(!parts.empty());
   shape_.inner = parts[0].inputs;
   shape_.right = RightLayout::kPacked;
-  shape_.on_tiles = shape.on_tiles && shape_.inner % kAmxBlock == 0;
+  shape_.on_tiles = shape.on_tiles && AmxCanMultiply(shape_.in, shape_.inner);
   for (const LinearPart& part : parts) {
     THRESHER_CHECK(part.inputs == shape_.inner);
     shape_.columns += part.weight.shape[0];

@@ -51,8 +51,8 @@ memory::data_type OneDnnType(DType dtype) {
 
 Matmul::Matmul(const dnnl::engine& engine, const MatmulShape& shape) : shape_(shape) {
   if (shape.on_tiles) {
-    THRESHER_CHECK(shape.in == DType::kBf16 && shape.right == RightLayout::kPacked);
-    THRESHER_CHECK(shape.inner % kAmxBlock == 0 && AmxIsUsable());
+    THRESHER_CHECK(AmxCanMultiply(shape.in, shape.inner));
+    THRESHER_CHECK(shape.right == RightLayout::kPacked);
     return;
   }
   engine_ = engine;
