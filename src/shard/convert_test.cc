@@ -310,11 +310,12 @@ TEST(ConvertTest, WidthsStridesAndAlignments) {
     std::vector<float> decoded(static_cast<size_t>(rows * width));
     DecodeRows(stored, scales.data(), rows, width, dtype, decoded.data());
     for (size_t i = 0; i < decoded.size(); ++i) {
-      uint32_t bits = 0;
+      uint64_t bits = 0;
       const size_t element_bytes = static_cast<size_t>(DTypeBytes(dtype));
       std::memcpy(&bits, expected.bytes.data() + i * element_bytes, element_bytes);
       const float scale = HasScale(dtype) ? scales[i / static_cast<size_t>(width)] : 1.0f;
-      ASSERT_EQ(decoded[i], SlowDecode(bits, dtype) * scale) << DTypeName(dtype);
+      ASSERT_EQ(decoded[i], SlowDecode(static_cast<uint32_t>(bits), dtype) * scale)
+          << DTypeName(dtype);
     }
   };
   ForEachTarget([&] {
