@@ -93,7 +93,7 @@ void Matmul::ExecuteOnTiles(const MatmulOperands& operands) const {
        .columns = shape_.columns,
        .left = static_cast<const std::byte*>(operands.left),
        .right = static_cast<const std::byte*>(operands.right),
-       .panel_bytes = operands.panel_bytes > 0 ? operands.panel_bytes : AmxPanelBytes(shape_.inner),
+       .panel_bytes = AmxPanelBytes(shape_.inner),
        .bias = operands.bias,
        .accumulates = shape_.accumulates,
        .out_dtype = shape_.out,

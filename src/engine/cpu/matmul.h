@@ -42,7 +42,6 @@ struct MatmulOperands {
   const void* right = nullptr;
   const float* bias = nullptr;
   void* out = nullptr;
-  int64_t panel_bytes = 0;  // on tiles: from one panel of `right` to the next; 0: no gaps
 };
 
 class Matmul;
