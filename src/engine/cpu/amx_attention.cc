@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "engine/cpu/amx_tiles-inl.h"
-#include "engine/cpu/power_terms.h"
+#include "engine/cpu/avx512_math-inl.h"
 
 namespace thresher {
 namespace {
@@ -19,21 +19,6 @@ constexpr int64_t kBlockKeys = 512;
 constexpr int64_t kVectorLanes = 16;
 // Beyond it a block's offsets are raised. Sums and mixed values then stay below 2^80 or so.
 constexpr float kLargestSum = 0x1p32F;
-
-// 2^x. The terms' result is right for any x whose power f32 can hold.
-THRESHER_AMX_INLINE __m512 PowerOfTwo(__m512 x) {
-  constexpr int kFractionAboveFloor = 1;  // VREDUCEPS, no bits of fraction, rounding down
-  const __m512 fraction = _mm512_reduce_ps(x, kFractionAboveFloor);
-  __m512 power = _mm512_set1_ps(kFractionPowerTerms[0]);
-  for (size_t i = 1; i < kFractionPowerTerms.size(); ++i) {
-    power = _mm512_fmadd_ps(power, fraction, _mm512_set1_ps(kFractionPowerTerms[i]));
-  }
-  return _mm512_scalef_ps(power, x);  // by 2^floor(x)
-}
-
-THRESHER_AMX_INLINE float PowerOfTwo(float x) {
-  return _mm512_cvtss_f32(PowerOfTwo(_mm512_set1_ps(x)));
-}
 
 // The rows of a block of queries on their way through the keys.
 class RowBlock {

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "engine/cpu/amx_tiles-inl.h"
+#include "engine/cpu/avx512_math-inl.h"
 #include "engine/cpu/processor.h"
 
 namespace thresher {
@@ -30,10 +31,40 @@ THRESHER_AMX_INLINE void MultiplyBlock(const Extent& extent, const BlockOperands
   MultiplyBlock<false, false>(block);
 }
 
-void RoundBlock(const float* block, const Extent& extent, int64_t columns, std::byte* out) {
+// Of a panel; without inputs: zeros.
+void PackColumn(const std::byte* inputs, int64_t inner, int64_t column, std::byte* panel) {
+  constexpr int64_t kPairBytes = 2 * kElementBytes;
+  std::byte* to = panel + column / kTileColumns * kTileBytes + column % kTileColumns * kPairBytes;
+  // Pair i of inputs stands in row i % 16 of the tile of step i / 16.
+  for (int64_t i = 0; i < RoundUp(inner, kAmxBlock) / 2; ++i) {
+    std::array<std::byte, kPairBytes> pair = {};
+    const int64_t count = inputs == nullptr ? 0 : std::clamp<int64_t>(inner - 2 * i, 0, 2);
+    if (count == 2) std::memcpy(pair.data(), inputs + i * kPairBytes, kPairBytes);
+    if (count == 1) std::memcpy(pair.data(), inputs + i * kPairBytes, kElementBytes);
+    std::memcpy(to + i / kTileRows * kStepBytes + i % kTileRows * kTileRowBytes, pair.data(),
+                kPairBytes);
+  }
+}
+
+// What the kernel leaves in the first-level cache on its way to `out`: sums that are not stored as
+// they are.
+using RawBlock = std::array<float, kAmxBlock * kAmxBlock>;
+
+THRESHER_AMX void GateBlock(const RawBlock& block, int64_t rows, int64_t out_stride,
+                            std::byte* out) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* gates = block.data() + r * kAmxBlock;
+    const __m512 product =
+        _mm512_mul_ps(Silu(_mm512_load_ps(gates)), _mm512_load_ps(gates + kTileColumns));
+    const __m256bh rounded = _mm512_cvtneps_pbh(product);
+    std::memcpy(out + r * out_stride, &rounded, sizeof(rounded));
+  }
+}
+
+void RoundBlock(const RawBlock& block, const Extent& extent, int64_t columns, std::byte* out) {
   ConvertRows(
       {.rows = extent.rows, .width = extent.columns},
-      {.data = reinterpret_cast<std::byte*>(const_cast<float*>(block)), .stride = kAmxBlock},
+      {.data = reinterpret_cast<std::byte*>(const_cast<float*>(block.data())), .stride = kAmxBlock},
       {.data = out, .dtype = DType::kBf16, .stride = columns});
 }
 
@@ -47,24 +78,18 @@ bool AmxIsUsable() {
 
 void AmxPackColumns(const Rows& in, int64_t inner, int64_t columns, int64_t panel_bytes,
                     std::byte* packed) {
-  const int64_t padded_inner = RoundUp(inner, kAmxBlock);
-  const int64_t padded_columns = RoundUp(columns, kAmxBlock);
-  constexpr int64_t kPairBytes = 2 * kElementBytes;
-  for (int64_t c = 0; c < padded_columns; ++c) {
-    std::byte* to = packed + c / kAmxBlock * panel_bytes +
-                    c % kAmxBlock / kTileColumns * kTileBytes + c % kTileColumns * kPairBytes;
-    const std::byte* from = in.row(c);
-    // Pair i of inputs stands in row i % 16 of the tile of step i / 16.
-    for (int64_t i = 0; i < padded_inner / 2; ++i) {
-      std::array<std::byte, kPairBytes> pair = {};
-      if (c < columns) {
-        const int64_t inputs = std::clamp<int64_t>(inner - 2 * i, 0, 2);
-        if (inputs == 2) std::memcpy(pair.data(), from + i * kPairBytes, kPairBytes);
-        if (inputs == 1) std::memcpy(pair.data(), from + i * kPairBytes, kElementBytes);
-      }
-      std::memcpy(to + i / kTileRows * kStepBytes + i % kTileRows * kTileRowBytes, pair.data(),
-                  kPairBytes);
-    }
+  for (int64_t c = 0; c < RoundUp(columns, kAmxBlock); ++c) {
+    PackColumn(c < columns ? in.row(c) : nullptr, inner, c % kAmxBlock,
+               packed + c / kAmxBlock * panel_bytes);
+  }
+}
+
+void AmxPackGated(const Rows& in, int64_t inner, int64_t columns, std::byte* packed) {
+  THRESHER_CHECK(columns % kTileColumns == 0);
+  for (int64_t c = 0; c < 2 * columns; ++c) {
+    const int64_t position = AmxGatedPosition(c, columns);
+    PackColumn(in.row(c), inner, position % kAmxBlock,
+               packed + position / kAmxBlock * AmxPanelBytes(inner));
   }
 }
 
@@ -101,11 +126,13 @@ void AmxPackRows(const Rows& in, int64_t inner, int64_t columns, int64_t panel_b
 
 THRESHER_AMX void AmxMultiply(const AmxProduct& product) {
   THRESHER_CHECK(product.inner % kAmxBlock == 0);
-  const bool is_rounded = product.out_dtype == DType::kBf16;
-  THRESHER_CHECK(!product.accumulates || (!is_rounded && product.bias == nullptr));
-  alignas(kTileRowBytes) std::array<float, kAmxBlock * kAmxBlock> unrounded;
-  const int64_t out_bytes = DTypeBytes(product.out_dtype);
-  const int64_t out_stride = product.columns * out_bytes;
+  const bool is_raw = product.is_gated || product.out_dtype == DType::kBf16;
+  THRESHER_CHECK(!product.accumulates || (!is_raw && product.bias == nullptr));
+  THRESHER_CHECK(!product.is_gated || product.columns % kAmxBlock == 0);
+  alignas(kTileRowBytes) RawBlock raw;
+  const int64_t out_columns = product.is_gated ? product.columns / 2 : product.columns;
+  const int64_t out_bytes = is_raw ? kElementBytes : kFloatBytes;
+  const int64_t out_stride = out_columns * out_bytes;
   const int64_t row_blocks = RoundUp(product.rows, kAmxBlock) / kAmxBlock;
   BlockOperands block;
   block.left_stride = product.inner * kElementBytes;
@@ -113,21 +140,22 @@ THRESHER_AMX void AmxMultiply(const AmxProduct& product) {
   if (product.rows >= kFewestRowsToPrefetch) {
     block.next_lines = RoundUp(kStepBytes / kTileRowBytes, row_blocks) / row_blocks;
   }
-  if (!is_rounded && block.steps >= kFewestStepsToPrefetch) block.output_rows = kAmxBlock;
+  if (!is_raw && block.steps >= kFewestStepsToPrefetch) block.output_rows = kAmxBlock;
   Extent configured;
   for (int64_t column = 0; column < product.columns; column += kAmxBlock) {
     block.right = product.right + column / kAmxBlock * product.panel_bytes;
     block.next_panel = block.right + product.panel_bytes;
+    const int64_t out_column = product.is_gated ? column / 2 : column;
     for (int64_t row = 0; row < product.rows; row += kAmxBlock) {
       const Extent extent = {.rows = std::min(kAmxBlock, product.rows - row),
                              .columns = std::min(kAmxBlock, product.columns - column)};
       if (extent != configured) Configure(extent);
       configured = extent;
-      std::byte* out = product.out + row * out_stride + column * out_bytes;
+      std::byte* out = product.out + row * out_stride + out_column * out_bytes;
       block.left = product.left + row * block.left_stride;
       block.out = {.data = out, .stride = out_stride};
-      if (is_rounded) {
-        block.out = {.data = reinterpret_cast<std::byte*>(unrounded.data()),
+      if (is_raw) {
+        block.out = {.data = reinterpret_cast<std::byte*>(raw.data()),
                      .stride = kAmxBlock * kFloatBytes};
       }
       block.begin = {};
@@ -139,7 +167,11 @@ THRESHER_AMX void AmxMultiply(const AmxProduct& product) {
             .stride = 0};
       }
       MultiplyBlock(extent, block);
-      if (is_rounded) RoundBlock(unrounded.data(), extent, product.columns, out);
+      if (product.is_gated) {
+        GateBlock(raw, extent.rows, out_stride, out);
+      } else if (is_raw) {
+        RoundBlock(raw, extent, product.columns, out);
+      }
       block.next_panel += block.steps * block.next_lines * kTileRowBytes;
     }
   }

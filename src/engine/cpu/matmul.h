@@ -33,6 +33,8 @@ struct MatmulShape {
   // By AmxMultiply instead of oneDNN: of bf16, with a packed right operand and `inner` a multiple
   // of kAmxBlock, where AmxIsUsable().
   bool on_tiles = false;
+  // On tiles: the right operand is [gates, ups] (AmxProduct::is_gated), `columns` of both together.
+  bool is_gated = false;
 
   auto operator<=>(const MatmulShape&) const = default;
 };

@@ -23,7 +23,7 @@ std::vector<Step> StepsOf(const Program& program) {
 }
 
 Program Compile(const Graph& graph, const std::vector<HookPoint>& hooks, DType compute) {
-  Result<Program> program = CompileProgram(graph, hooks, compute);
+  Result<Program> program = CompileProgram(graph, hooks, {.compute = compute});
   EXPECT_TRUE(program.ok()) << program.status().message();
   return std::move(program).value();
 }
@@ -60,8 +60,8 @@ TEST(ProgramTest, WideGatesAreComputedInBlocksOfColumns) {
 // Each block of the gate is read by a product of its own as soon as it is made.
 TEST(ProgramTest, WhatReadsAWideGateMaySumUpItsBlocks) {
   const Graph graph = BuildTransformer({.intermediate = 1500, .layers = 1});
-  const Result<Program> program =
-      CompileProgram(graph, {{0, HookKind::kResidPost}}, DType::kBf16, true);
+  const Result<Program> program = CompileProgram(
+      graph, {{0, HookKind::kResidPost}}, {.compute = DType::kBf16, .sums_gate_blocks = true});
   ASSERT_TRUE(program.ok());
   const std::vector<GateStep> gates = StepsOf<GateStep>(*program);
   const std::vector<LinearStep> linears = StepsOf<LinearStep>(*program);
@@ -105,7 +105,7 @@ TEST(ProgramTest, EndsAtTheDeepestHook) {
   const Program query = Compile(graph, {{1, HookKind::kQ}}, DType::kF32);
   EXPECT_EQ(query.linears.size(), 5U);
   EXPECT_EQ(query.linears[4].parts.size(), 1U);
-  EXPECT_FALSE(CompileProgram(graph, {{3, HookKind::kQ}}, DType::kF32).ok());
+  EXPECT_FALSE(CompileProgram(graph, {{3, HookKind::kQ}}, {}).ok());
 }
 
 TEST(ProgramTest, OnlyWhatCrossesAttentionNeedsTheWholeBatch) {
