@@ -70,7 +70,7 @@ struct AmxProduct {
   const float* bias = nullptr;       // [columns]; not if it accumulates
   bool accumulates = false;          // adds to what is in `out`, which is f32
   // The right operand and the bias are gates and ups (AmxGatedPosition): out, bf16
-  // [rows, columns / 2], is silu(gate) * up.
+  // [rows, columns / 2], is silu(gate) * up; what is below 2^-126 becomes 0.
   bool is_gated = false;
   DType out_dtype = DType::kF32;  // kF32 or kBf16
   std::byte* out = nullptr;       // [rows, columns]
