@@ -47,6 +47,45 @@ TEST(World, WithoutFaultsNothingIsDoneTwice) {
   EXPECT_LT(report.makespan_over_ideal, 1.1);
 }
 
+// Each of three workers has a block of units for itself, and one has a unit that nobody can make.
+TEST(World, APoisonUnitOfALoneWorkerIsSetAsideLongBeforeTheEnd) {
+  for (const int64_t workers : {3, 1}) {
+    Scenario scenario = CalmScenario(workers, 3'000);
+    scenario.worker.worker_count = workers;
+    scenario.worker.writes_manifest = false;
+    scenario.workload.poison[1'010] = Poison::kFails;
+    int64_t committed = 0;
+    std::vector<int64_t> failed_at;  // so many units were committed by then
+    const auto watch = [&](const std::string& line) {
+      if (line.find(" committed unit-") != std::string::npos) ++committed;
+      if (line.find("unit-001010 failed") != std::string::npos) failed_at.push_back(committed);
+    };
+    const WorldReport report = World(scenario, {.protocol = {}, .trace = watch}).Turn();
+    EXPECT_EQ(report.failure, "");
+    EXPECT_EQ(report.work.committed_units, 2'999);
+    EXPECT_EQ(report.work.duplicate_units, 0);
+    EXPECT_EQ(report.innocents_set_aside, 0);
+    ASSERT_EQ(failed_at.size(), 3U);
+    EXPECT_LT(failed_at[2] - failed_at[0], 60);
+  }
+}
+
+// The seeds' runs are small. These have two blocks of units, and all that can go wrong.
+TEST(World, RunsOfTwoBlocksUnderFaults) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
+    Scenario scenario = DrawScenario(seed);
+    const int64_t units = scenario.workload.unit_count();
+    scenario.workload.sample_count = 1'100 * scenario.workload.samples_per_unit;
+    scenario.workload.unit_us = scenario.workload.unit_us * units / 1'100 + 1;
+    scenario.workload.poison[1'050] = Poison::kFails;
+    scenario.worker.writes_manifest = false;
+    scenario.deadline_us *= 20;
+    const WorldReport report = World(scenario, {.protocol = {}, .trace = {}}).Turn();
+    EXPECT_EQ(report.failure, "") << "seed " << seed;
+    EXPECT_GE(report.work.committed_units, 1'090) << "seed " << seed;
+  }
+}
+
 TEST(World, SeedsDifferInWhatGoesWrong) {
   SeedSummary summary;
   for (uint64_t seed = 1; seed <= 40; ++seed) summary.Add(RunSeed(seed, {}, {}));

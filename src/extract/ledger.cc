@@ -67,6 +67,9 @@ Result<Ledger::Step> Ledger::Next() {
       case UnitBoard::Action::kReadIndex:
         RETURN_IF_ERROR(ReadIndex());
         break;
+      case UnitBoard::Action::kReadReports:
+        RETURN_IF_ERROR(ReadReports());
+        break;
       case UnitBoard::Action::kLook:
         RETURN_IF_ERROR(Look(choice.block));
         break;
@@ -77,6 +80,9 @@ Result<Ledger::Step> Ledger::Next() {
         (void)store_.CreateIfAbsent(key, AsBytes("{}\n"));
         break;
       }
+      case UnitBoard::Action::kForget:
+        (void)store_.Delete(FailureReportKey(choice.unit, choice.epoch));
+        break;
       case UnitBoard::Action::kExamine:
         RETURN_IF_ERROR(Examine(choice));
         break;
@@ -109,10 +115,23 @@ Status Ledger::RefreshWhileIdle() {
 Status Ledger::ReadIndex() {
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kIndexPrefix));
   std::vector<BlockMarkName> marks;
+  std::vector<FailureReport> reports;
   for (const ObjectInfo& object : objects) {
     if (const auto mark = ParseBlockMarkKey(object.key)) marks.push_back(*mark);
+    if (const auto report = ParseFailureReportKey(object.key)) reports.push_back(*report);
   }
   board_.ObserveIndex(marks, clock_.MonotonicMs());
+  board_.ObserveReports(reports, clock_.MonotonicMs());
+  return OkStatus();
+}
+
+Status Ledger::ReadReports() {
+  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kFailureReportsPrefix));
+  std::vector<FailureReport> reports;
+  for (const ObjectInfo& object : objects) {
+    if (const auto report = ParseFailureReportKey(object.key)) reports.push_back(*report);
+  }
+  board_.ObserveReports(reports, clock_.MonotonicMs());
   return OkStatus();
 }
 
@@ -191,6 +210,9 @@ Result<bool> Ledger::TryClaim(int64_t unit, int64_t epoch) {
     return false;
   }
   board_.ObserveOwnClaim(unit, epoch, clock_.MonotonicMs());
+  if (const std::optional<int64_t> reported = board_.TakeReport(unit)) {
+    (void)store_.Delete(FailureReportKey(unit, *reported));
+  }
   // What is known may be old: a unit that others have claimed before may be committed by now. If
   // the store cannot say, go on: the commit decides.
   if (epoch > 1 && store_.Stat(CommitKey(unit)).ok()) {
@@ -244,9 +266,13 @@ Status Ledger::EndClaim(const Claimed& claimed, LeaseEnd end, const std::string&
 }
 
 Status Ledger::RecordEnd(const OwnEvent& ended) {
-  return CreateRecord(store_, LeaseEndKey(ended.claimed.unit, ended.claimed.epoch, ended.end),
-                      ended.text)
-      .status();
+  const auto& [unit, epoch] = ended.claimed;
+  RETURN_IF_ERROR(CreateRecord(store_, LeaseEndKey(unit, epoch, ended.end), ended.text).status());
+  if (ended.end == LeaseEnd::kFailed && board_.NeedsReports()) {
+    // A hint: without it the unit waits for a worker that comes to its block.
+    (void)store_.CreateIfAbsent(FailureReportKey(unit, epoch), AsBytes("{}\n"));
+  }
+  return OkStatus();
 }
 
 void Ledger::Add(OwnEvent event) {
@@ -281,7 +307,7 @@ Status Ledger::SettleOwnEvents() {
         continue;
       }
     }
-    board_.ObserveOwnEnd(event.claimed.unit, event.claimed.epoch, event.end);
+    board_.ObserveOwnEnd(event.claimed.unit, event.claimed.epoch, event.end, clock_.MonotonicMs());
   }
   return status;
 }

@@ -92,6 +92,7 @@ class Ledger {
   Status SettleOwnEvents();
   Status RecordEnd(const OwnEvent& ended);
   Status ReadIndex();
+  Status ReadReports();
   Status ReadStoreTime();
   Status Look(int64_t block);
   Status Examine(const UnitBoard::Choice& choice);

@@ -279,6 +279,37 @@ TEST_F(LedgerTest, AUnitThatKillsItsOwnersIsSetAsideByABusyWorker) {
   EXPECT_EQ(ledger->finished_count(), 4);
 }
 
+// Each worker has a block for itself, and one of them fails a unit: the others try it, then set it
+// aside, and each goes on with its own.
+TEST_F(LedgerTest, AFailedUnitOfALoneWorkerIsTriedFromOtherBlocks) {
+  MakeRun(3'000);
+  std::vector<std::unique_ptr<Ledger>> ledgers;
+  for (int i = 0; i < 3; ++i) ledgers.push_back(Join("session " + std::to_string(i), i, 3));
+  for (auto& ledger : ledgers) Commit(*ledger, Claim(*ledger));
+  const Ledger::Claimed failed = Claim(*ledgers[1]);
+  EXPECT_EQ(failed.unit, 1'001);
+  ASSERT_TRUE(ledgers[1]->EndClaim(failed, LeaseEnd::kFailed, "it burns").ok());
+  EXPECT_TRUE(store_->Stat(FailureReportKey(1'001, 1)).ok());
+  Commit(*ledgers[1], Claim(*ledgers[1]));
+
+  clock_.now_ms += kTtlMs;
+  for (const int64_t epoch : {2, 3}) {
+    Ledger& other = *ledgers[epoch == 2 ? 0 : 2];
+    const int64_t begin = counted_->CallCount();
+    const Ledger::Claimed again = Claim(other);
+    EXPECT_EQ(again.unit, 1'001);
+    EXPECT_EQ(again.epoch, epoch);
+    EXPECT_LE(counted_->CallCount() - begin, 8) << "two looks, the reports, claim, commit, report";
+    EXPECT_FALSE(store_->Stat(FailureReportKey(1'001, epoch - 1)).ok());
+    ASSERT_TRUE(other.EndClaim(again, LeaseEnd::kFailed, "it burns").ok());
+  }
+  EXPECT_EQ(Claim(*ledgers[2]).unit, 2'001);
+  EXPECT_TRUE(ReadQuarantine(*store_, 1'001).ok());
+  EXPECT_TRUE(ListAll(*store_, kFailureReportsPrefix)->empty());
+  EXPECT_EQ(Claim(*ledgers[0]).unit, 1);
+  EXPECT_EQ(Claim(*ledgers[1]).unit, 1'003);
+}
+
 TEST_F(LedgerTest, AClaimWhoseAnswerWasLostIsOurs) {
   MakeRun(2);
   counted_->AddFault({.kind = FaultKind::kErrorAfter, .call = StoreCall::kCreateIfAbsent});

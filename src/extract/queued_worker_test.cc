@@ -88,22 +88,10 @@ TEST_F(WorkerTest, AFailedBatchFailsItsUnitAndNoOther) {
 TEST_F(WorkerTest, AStopFinishesWhatIsInTheEngine) {
   MemoryStore store;
   QueuedEngine first(format_, kBatchTokens);
-  WorkerRun stopped;
-  first.before_forward = [&](const PackedBatch&) {
-    if (first.batches_computed == 3) stopped.stop.Request();
-    return OkStatus();
-  };
-  RunWorker(store, first, 0, stopped, {.stop_grace_ms = 0});
-  ASSERT_TRUE(stopped.outcome.ok()) << stopped.outcome.status().message();
-  EXPECT_EQ(*stopped.outcome, Worker::Outcome::kStopped);
-  EXPECT_TRUE(first.is_empty());
-
   QueuedEngine second(format_, kBatchTokens);
-  WorkerRun resumed;
-  RunWorker(store, second, 1, resumed);
-  ASSERT_TRUE(resumed.outcome.ok()) << resumed.outcome.status().message();
-  EXPECT_EQ(first.tokens_computed + second.tokens_computed, TotalTokens());
-  ExpectWhole(store);
+  WorkerRun stopped;
+  StopAndResume(store, first, second, stopped);
+  EXPECT_TRUE(first.is_empty());
 }
 
 }  // namespace

@@ -92,8 +92,6 @@ class Worker {
   Result<Outcome> Run();
 
  private:
-  class Pipeline;
-
   Parts parts_;
   Options options_;
 };

@@ -122,6 +122,25 @@ class WorkerTest : public ::testing::Test {
     result.outcome = worker.Run();
   }
 
+  // `first` is stopped without grace in its fourth pass, in the middle of the second unit; `second`
+  // makes the rest, and computes nothing again.
+  void StopAndResume(Store& store, FakeEngine& first, FakeEngine& second, WorkerRun& stopped) {
+    first.before_forward = [&](const PackedBatch&) {
+      if (first.batches_computed == 3) stopped.stop.Request();
+      return OkStatus();
+    };
+    RunWorker(store, first, 0, stopped, {.stop_grace_ms = 0});
+    ASSERT_TRUE(stopped.outcome.ok()) << stopped.outcome.status().message();
+    EXPECT_EQ(*stopped.outcome, Worker::Outcome::kStopped);
+
+    WorkerRun resumed;
+    RunWorker(store, second, 1, resumed);
+    ASSERT_TRUE(resumed.outcome.ok()) << resumed.outcome.status().message();
+    EXPECT_EQ(*resumed.outcome, Worker::Outcome::kComplete);
+    EXPECT_EQ(first.tokens_computed + second.tokens_computed, TotalTokens());
+    ExpectWhole(store);
+  }
+
   // Every unit has one commit, and its shard is there and holds exactly what the data set and the
   // fake engine say.
   void ExpectCommittedShards(Store& store) {

@@ -73,25 +73,10 @@ TEST_F(WorkerTest, WorkersShareTheWorkWithoutDoublingAnything) {
 TEST_F(WorkerTest, AStopInMidUnitLosesNoMoreThanTheBatchInHand) {
   MemoryStore store;
   FakeEngine first(format_, kBatchTokens);
-  WorkerRun stopped;
-  // Stop in the fourth pass: the second unit is then begun and not finished.
-  first.before_forward = [&](const PackedBatch&) {
-    if (first.batches_computed == 3) stopped.stop.Request();
-    return OkStatus();
-  };
-  RunWorker(store, first, 0, stopped, {.stop_grace_ms = 0});
-  ASSERT_TRUE(stopped.outcome.ok()) << stopped.outcome.status().message();
-  EXPECT_EQ(*stopped.outcome, Worker::Outcome::kStopped);
-
   FakeEngine second(format_, kBatchTokens);
-  WorkerRun resumed;
-  RunWorker(store, second, 1, resumed);
-  ASSERT_TRUE(resumed.outcome.ok()) << resumed.outcome.status().message();
-  EXPECT_EQ(*resumed.outcome, Worker::Outcome::kComplete);
-  EXPECT_EQ(first.tokens_computed + second.tokens_computed, TotalTokens())
-      << "nothing that the first worker computed was computed again";
+  WorkerRun stopped;
+  StopAndResume(store, first, second, stopped);
   EXPECT_EQ(stopped.progress.units_handed_over, 1);
-  ExpectWhole(store);
 }
 
 TEST_F(WorkerTest, AStopWithTimeLeftFinishesTheUnit) {

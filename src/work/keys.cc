@@ -64,6 +64,10 @@ std::string BlockMarkKey(int64_t block, int64_t units, BlockMark mark) {
          (mark == BlockMark::kFinished ? ".finished" : ".claimed");
 }
 
+std::string FailureReportKey(int64_t unit, int64_t epoch) {
+  return std::string(kFailureReportsPrefix) + UnitName(unit) + "-e" + std::to_string(epoch);
+}
+
 std::string CompletionKey(int64_t unit_count) {
   return std::string(kIndexPrefix) + "complete-" + std::to_string(unit_count) + ".json";
 }
@@ -147,6 +151,16 @@ std::optional<BlockMarkName> ParseBlockMarkKey(std::string_view key) {
   if (key == ".claimed") return BlockMarkName{*block, *units, BlockMark::kClaimed};
   if (key == ".finished") return BlockMarkName{*block, *units, BlockMark::kFinished};
   return std::nullopt;
+}
+
+std::optional<FailureReport> ParseFailureReportKey(std::string_view key) {
+  std::string_view rest = key;
+  if (!TakeLiteral(rest, kFailureReportsPrefix)) return std::nullopt;
+  const std::optional<int64_t> unit = TakeUnit(rest);
+  if (!unit || !TakeLiteral(rest, "-e")) return std::nullopt;
+  const std::optional<int64_t> epoch = TakeNumber(rest);
+  if (!epoch || key != FailureReportKey(*unit, *epoch)) return std::nullopt;
+  return FailureReport{*unit, *epoch};
 }
 
 std::optional<HeartbeatName> ParseHeartbeatKey(std::string_view key) {

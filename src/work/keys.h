@@ -66,6 +66,16 @@ std::string CompletionKey(int64_t unit_count);  // "index/complete-12437.json"
 std::string ManifestLeasePrefix(int64_t unit_count);
 std::string ManifestLeaseKey(int64_t unit_count, int64_t epoch);
 
+// Tells workers of other blocks that this claim failed, until somebody claims the unit again: a
+// hint, too. "index/failed-unit-000123-e2"
+inline constexpr std::string_view kFailureReportsPrefix = "index/failed-";
+std::string FailureReportKey(int64_t unit, int64_t epoch);
+struct FailureReport {
+  int64_t unit = 0;
+  int64_t epoch = 0;
+};
+std::optional<FailureReport> ParseFailureReportKey(std::string_view key);
+
 struct BlockMarkName {
   int64_t block = 0;
   int64_t units = 0;

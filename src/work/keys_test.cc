@@ -75,6 +75,7 @@ TEST(KeysTest, NoNameIsTakenForAnother) {
                                          HandoverKey(123, 2),
                                          HandoverShardKey(9, 1),
                                          HeartbeatKey(3, "s"),
+                                         FailureReportKey(123, 2),
                                          LeaseKey(4, 1),
                                          CommitKey(77)};
   constexpr std::string_view kBytes = "0123456789-e./_tpu\0\xff+ ";
@@ -105,6 +106,10 @@ TEST(KeysTest, NoNameIsTakenForAnother) {
       EXPECT_EQ(handover->is_shard ? HandoverShardKey(handover->unit, handover->epoch)
                                    : HandoverKey(handover->unit, handover->epoch),
                 key);
+    }
+    if (const auto report = ParseFailureReportKey(key)) {
+      ++parsed;
+      EXPECT_EQ(FailureReportKey(report->unit, report->epoch), key);
     }
     (void)ParseHeartbeatKey(key);
     (void)ParseLeaseKey(key);

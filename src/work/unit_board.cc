@@ -12,8 +12,6 @@ namespace {
 constexpr int64_t kYoungViewMs = 2'000;
 constexpr int64_t kYoungIndexMs = 30'000;
 constexpr int64_t kExaminationsARound = 2;
-// A unit whose owners vanished so often may kill the next one, with all that it holds.
-constexpr int64_t kSuspiciousVanished = 2;
 
 }  // namespace
 
@@ -47,6 +45,10 @@ BlockView* UnitBoard::ViewOf(int64_t block) {
   return found == views_.end() ? nullptr : &found->second;
 }
 
+BlockView* UnitBoard::CurrentView() {
+  return current_unit_ < 0 ? nullptr : ViewOf(BlockOf(current_unit_));
+}
+
 bool UnitBoard::HasUnclaimed(int64_t block) const {
   return !IsFinished(block) && !claimed_[static_cast<size_t>(block)];
 }
@@ -72,6 +74,24 @@ void UnitBoard::ObserveIndex(const std::vector<BlockMarkName>& marks, int64_t no
       claimed_[static_cast<size_t>(block)] = true;
     }
   }
+}
+
+void UnitBoard::ObserveReports(const std::vector<FailureReport>& reports, int64_t now_ms) {
+  reports_read_ms_ = now_ms;
+  reports_.clear();
+  for (const auto& [unit, epoch] : reports) {
+    if (unit >= options_.unit_count) continue;
+    int64_t& newest = reports_[unit];
+    newest = std::max(newest, epoch);
+  }
+}
+
+std::optional<int64_t> UnitBoard::TakeReport(int64_t unit) {
+  const auto found = reports_.find(unit);
+  if (found == reports_.end()) return std::nullopt;
+  const int64_t epoch = found->second;
+  reports_.erase(found);
+  return epoch;
 }
 
 void UnitBoard::FinishBlock(int64_t block) {
@@ -115,16 +135,20 @@ void UnitBoard::MarkFinished(int64_t unit) {
 }
 
 void UnitBoard::ObserveOwnClaim(int64_t unit, int64_t epoch, int64_t now_ms) {
-  current_unit_ = unit;
   own_claims_[unit] = epoch;
-  if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveClaim(unit, epoch, -1, now_ms);
+  BlockView* view = ViewOf(BlockOf(unit));
+  // What others failed is tried in passing: the worker goes on where it was.
+  const bool is_in_passing = view && view->unit(unit).end == LeaseEnd::kFailed;
+  if (current_unit_ < 0 || !is_in_passing) current_unit_ = unit;
+  if (view) view->ObserveClaim(unit, epoch, -1, now_ms);
   Settle(BlockOf(unit));
 }
 
-void UnitBoard::ObserveOwnEnd(int64_t unit, int64_t epoch, LeaseEnd end) {
+void UnitBoard::ObserveOwnEnd(int64_t unit, int64_t epoch, LeaseEnd end, int64_t now_ms) {
   own_claims_.erase(unit);
   if (end == LeaseEnd::kFailed) {
-    own_failures_.insert(unit);
+    own_failures_[unit] = now_ms;
+    if (NeedsReports()) reports_[unit] = epoch;
     succeeds_ = false;
   }
   if (BlockView* view = ViewOf(BlockOf(unit))) view->ObserveClaimEnd(unit, epoch, end);
@@ -180,6 +204,7 @@ UnitBoard::Choice UnitBoard::Next(const Times& times) {
   if (const auto choice = BlockLeftBehind()) return *choice;
   if (const auto choice = LookAround(times)) return *choice;
   if (const auto choice = FromTroubled(times)) return *choice;
+  if (const auto choice = FromReports(times)) return *choice;
   if (const auto choice = FromOwnStream()) return *choice;
   if (const auto choice = FromCurrentBlock()) return *choice;
   if (const auto choice = FromLargestGap()) return *choice;
@@ -208,38 +233,6 @@ std::optional<UnitBoard::Choice> UnitBoard::BlockLeftBehind() {
     return Choice{.action = Action::kLook, .block = block};
   }
   return std::nullopt;
-}
-
-// A worker that always finds the next unit would never hear what became of its neighbours'.
-std::optional<UnitBoard::Choice> UnitBoard::LookAround(const Times& times) const {
-  const auto found = current_unit_ < 0 ? views_.end() : views_.find(BlockOf(current_unit_));
-  if (found == views_.end()) return std::nullopt;
-  if (times.now_ms - found->second.looked_ms() < options_.lease_ttl_ms) return std::nullopt;
-  return Choice{.action = Action::kLook, .block = found->first};
-}
-
-// What is wrong with a unit is to be known while the run goes on, not at its end: a unit that
-// failed is tried soon, by somebody else, whose units succeed. (A worker that is broken itself, and
-// is started again and again, would else set aside what is sound.) A unit whose owners have
-// vanished is left for the end, but not once too often.
-std::optional<UnitBoard::Choice> UnitBoard::FromTroubled(const Times& times) const {
-  const auto found = current_unit_ < 0 ? views_.end() : views_.find(BlockOf(current_unit_));
-  if (found == views_.end()) return std::nullopt;
-  const SampleRange units = found->second.units();
-  std::optional<Choice> next;
-  for (int64_t unit = units.first; unit < units.end(); ++unit) {
-    const UnitView& seen = found->second.unit(unit);
-    if (seen.finished || own_claims_.contains(unit)) continue;
-    if (seen.IsAbandoned() && IsPoisoned(seen)) return Inherit(seen, unit);
-    if (next) continue;
-    if (seen.IsHeld() && seen.vanished + 1 >= options_.max_vanished && MayBeGone(seen, times)) {
-      next = Examine(seen, unit);
-    } else if (succeeds_ && seen.end == LeaseEnd::kFailed && !own_failures_.contains(unit) &&
-               seen.vanished < kSuspiciousVanished) {
-      next = Inherit(seen, unit);
-    }
-  }
-  return next;
 }
 
 UnitBoard::Choice UnitBoard::Claim(const BlockView& view, int64_t unit) const {
@@ -349,45 +342,6 @@ std::optional<UnitBoard::Choice> UnitBoard::FromOthers(const Times& times) {
   if (!examine) return backup;
   --examinations_left_;
   return examine;
-}
-
-// Of a unit that is abandoned.
-bool UnitBoard::IsPoisoned(const UnitView& view) const {
-  const int64_t vanished = view.vanished + (view.end ? 0 : 1);
-  return view.failures >= options_.max_failures || vanished >= options_.max_vanished;
-}
-
-UnitBoard::Choice UnitBoard::Inherit(const UnitView& view, int64_t unit) const {
-  return {.action = IsPoisoned(view) ? Action::kQuarantine : Action::kClaim,
-          .unit = unit,
-          .epoch = view.epoch + 1};
-}
-
-UnitBoard::Choice UnitBoard::Examine(const UnitView& view, int64_t unit) const {
-  return {
-      .action = Action::kExamine, .unit = unit, .epoch = view.epoch, .written_ms = view.written_ms};
-}
-
-bool UnitBoard::DeservesExamination(const UnitView& view, const Times& times) const {
-  return examinations_left_ > 0 && MayBeGone(view, times);
-}
-
-// And its holder was not looked at just now.
-bool UnitBoard::MayBeGone(const UnitView& view, const Times& times) const {
-  const bool is_old_there = times.store_now_ms >= 0 && view.written_ms >= 0 &&
-                            times.store_now_ms - view.written_ms > SilenceMs();
-  // The store's timestamps may lie in the future, if its clock was set back.
-  const bool is_old_here = times.now_ms - view.first_seen_ms > SilenceMs();
-  const bool is_due = view.examined_ms < 0 || times.now_ms - view.examined_ms >= SilenceMs();
-  return (is_old_there || is_old_here) && is_due;
-}
-
-bool UnitBoard::DeservesBackup(const UnitView& view, const Times& times) const {
-  // A unit that may kill its owners waits for the time to live, and is then set aside.
-  if (view.vanished + 1 >= options_.max_vanished) return false;
-  if (view.holder == Holder::kSilent) return true;
-  return times.backup_after_ms > 0 && times.store_now_ms >= 0 && view.written_ms >= 0 &&
-         times.store_now_ms - view.written_ms > times.backup_after_ms;
 }
 
 std::optional<int64_t> UnitBoard::BlockToRecheck() {

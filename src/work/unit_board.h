@@ -19,11 +19,11 @@ namespace thresher {
 // start and to go on does not grow with the run. What it knows may be out of date: a wrong choice
 // costs work, never exactness, since only the commit decides. Not thread-safe.
 //
-// Which unit: first one of its block that another session has failed, if this one's own units
-// succeed; then those of its own stream, in order; then on in the block where it is; then the
-// largest gap that others have left; then what others have abandoned; at last a second copy of what
-// somebody has held for conspicuously long. A unit that has failed too often is set aside as soon
-// as it is seen.
+// Which unit: first one that another session has failed, in this block or as reported from others,
+// if this one's own units succeed; then those of its own stream, in order; then on in the block
+// where it is; then the largest gap that others have left; then what others have abandoned; at last
+// a second copy of what somebody has held for conspicuously long. A unit that has failed too often
+// is set aside as soon as it is seen.
 class UnitBoard {
  public:
   struct Options {
@@ -41,14 +41,16 @@ class UnitBoard {
   explicit UnitBoard(Options options);
 
   enum class Action {
-    kReadIndex,   // list the index: ObserveIndex
-    kLook,        // list the leases and commits of `block`: ObserveBlock
-    kMark,        // create the index mark `mark` of `block`
-    kClaim,       // try to create claim number `epoch` of `unit`
-    kExamine,     // look at the holder of claim `epoch` of `unit`: ObserveHolder
-    kQuarantine,  // set `unit` aside: it failed too often
-    kWait,        // everything that is left is held by others
-    kDone,        // every unit is committed or set aside
+    kReadIndex,    // list the index: ObserveIndex and ObserveReports
+    kReadReports,  // list the failures that are reported there: ObserveReports
+    kLook,         // list the leases and commits of `block`: ObserveBlock
+    kMark,         // create the index mark `mark` of `block`
+    kForget,       // delete the report that claim `epoch` of `unit` failed: it is out of date
+    kClaim,        // try to create claim number `epoch` of `unit`
+    kExamine,      // look at the holder of claim `epoch` of `unit`: ObserveHolder
+    kQuarantine,   // set `unit` aside: it failed too often
+    kWait,         // everything that is left is held by others
+    kDone,         // every unit is committed or set aside
   };
   struct Choice {
     Action action = Action::kDone;
@@ -74,6 +76,7 @@ class UnitBoard {
 
   // What was seen in the store.
   void ObserveIndex(const std::vector<BlockMarkName>& marks, int64_t now_ms);
+  void ObserveReports(const std::vector<FailureReport>& reports, int64_t now_ms);
   void ObserveBlock(int64_t block, const BlockListing& listing, int64_t now_ms);
   void ObserveHolder(int64_t unit, Holder holder, int64_t now_ms);
   // A claim that somebody else was found to hold.
@@ -82,8 +85,13 @@ class UnitBoard {
 
   // What this worker did itself.
   void ObserveOwnClaim(int64_t unit, int64_t epoch, int64_t now_ms);
-  void ObserveOwnEnd(int64_t unit, int64_t epoch, LeaseEnd end);
+  void ObserveOwnEnd(int64_t unit, int64_t epoch, LeaseEnd end, int64_t now_ms);
   void ObserveOwnCommit(int64_t unit);
+
+  // Whether workers of other blocks have to be told what failed.
+  bool NeedsReports() const { return block_count_ > 1; }
+  // The number of the claim of `unit` that was reported as failed, if one was; it is forgotten.
+  std::optional<int64_t> TakeReport(int64_t unit);
 
   int64_t unit_count() const { return options_.unit_count; }
   // As far as is known.
@@ -91,12 +99,16 @@ class UnitBoard {
   SampleRange UnitsOf(int64_t block) const;
 
  private:
+  // A unit whose owners vanished so often may kill the next one, with all that it holds.
+  static constexpr int64_t kSuspiciousVanished = 2;
+
   struct Gap {
     int64_t first = 0;
     int64_t count = 0;
   };
 
   BlockView* ViewOf(int64_t block);
+  BlockView* CurrentView();       // of the block in which the worker is; null: not known
   SampleRange OwnStream() const;  // of units
   bool IsFinished(int64_t block) const { return finished_[static_cast<size_t>(block)]; }
   bool HasUnclaimed(int64_t block) const;
@@ -106,14 +118,16 @@ class UnitBoard {
   void FinishBlock(int64_t block);
   std::optional<Choice> PendingMark();
   std::optional<Choice> BlockLeftBehind();
-  std::optional<Choice> LookAround(const Times& times) const;
-  std::optional<Choice> FromTroubled(const Times& times) const;
+  std::optional<Choice> LookAround(const Times& times);
+  std::optional<Choice> FromTroubled(const Times& times);
+  std::optional<Choice> FromReports(const Times& times);
   std::optional<Choice> FromOwnStream();
   std::optional<Choice> FromCurrentBlock();
   std::optional<Choice> FromLargestGap();
   std::optional<Choice> LookAtUnknownBlock(const Times& times);
   std::optional<Choice> FromOthers(const Times& times);
   bool IsPoisoned(const UnitView& view) const;
+  bool IsOurTurn(int64_t unit, const Times& times) const;
   Choice Inherit(const UnitView& view, int64_t unit) const;
   Choice Examine(const UnitView& view, int64_t unit) const;
   bool MayBeGone(const UnitView& view, const Times& times) const;
@@ -129,14 +143,16 @@ class UnitBoard {
   std::vector<bool> claimed_;            // by block: nothing is unclaimed in it
   std::vector<int16_t> finished_units_;  // by block, at least so many
   int64_t finished_block_count_ = 0;
-  std::map<int64_t, BlockView> views_;     // by block
-  std::map<int64_t, int64_t> own_claims_;  // unit -> epoch: in this worker's hands
-  std::set<int64_t> own_failures_;         // units that this worker could not make
-  bool succeeds_ = false;                  // it has made one since the last of these
-  std::set<int64_t> blocks_to_revisit_;    // where this worker committed something
-  std::vector<Choice> marks_;              // to be written
-  int64_t current_unit_ = -1;              // claimed last
-  int64_t refused_block_ = -1;             // where somebody else was faster, since the last look
+  std::map<int64_t, BlockView> views_;       // by block
+  std::map<int64_t, int64_t> own_claims_;    // unit -> epoch: in this worker's hands
+  std::map<int64_t, int64_t> own_failures_;  // unit -> when this worker last failed it
+  bool succeeds_ = false;                    // it has made one since the last of these
+  std::map<int64_t, int64_t> reports_;       // unit -> claim that failed, as the index tells
+  int64_t reports_read_ms_ = -1;
+  std::set<int64_t> blocks_to_revisit_;  // where this worker committed something
+  std::vector<Choice> marks_;            // to be written
+  int64_t current_unit_ = -1;            // claimed last
+  int64_t refused_block_ = -1;           // where somebody else was faster, since the last look
   int64_t examinations_left_ = 0;
   int64_t stream_block_;  // the first of the own stream that may have open units
   int64_t index_read_ms_ = -1;

@@ -2,85 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
 #include <set>
-#include <string>
+
+#include "work/unit_board_scene_for_test.h"
 
 namespace thresher {
 namespace {
-
-using Action = UnitBoard::Action;
-
-// A worker's board before the store as it is: answers what the board asks until it wants to act.
-class Scene {
- public:
-  explicit Scene(UnitBoard::Options options) : board(options) {}
-
-  UnitBoard::Choice Next() {
-    bool rechecked = false;
-    while (true) {
-      const UnitBoard::Choice choice = board.Next({now_ms, store_now_ms, backup_after_ms});
-      switch (choice.action) {
-        case Action::kReadIndex:
-          ++index_reads;
-          board.ObserveIndex(index, now_ms);
-          break;
-        case Action::kLook:
-          looks.push_back(choice.block);
-          board.ObserveBlock(choice.block, listings[choice.block], now_ms);
-          break;
-        case Action::kMark:
-          index.push_back({choice.block, board.UnitsOf(choice.block).count, choice.mark});
-          break;
-        case Action::kWait: {
-          const auto block = rechecked ? std::nullopt : board.BlockToRecheck();
-          if (!block) return choice;
-          rechecked = true;
-          board.ObserveBlock(*block, listings[*block], now_ms);
-          break;
-        }
-        default:
-          return choice;
-      }
-    }
-  }
-
-  // Takes the next unit, which must be there to be taken.
-  int64_t Take() {
-    const UnitBoard::Choice choice = Next();
-    EXPECT_EQ(choice.action, Action::kClaim);
-    Lease(choice.unit, choice.epoch);
-    board.ObserveOwnClaim(choice.unit, choice.epoch, now_ms);
-    return choice.unit;
-  }
-
-  void Commit(int64_t unit) {
-    listings[BlockOf(unit)].committed.push_back(unit);
-    board.ObserveOwnCommit(unit);
-  }
-
-  void Lease(int64_t unit, int64_t epoch, int64_t written_ms = 0) {
-    listings[BlockOf(unit)].leases.push_back({{unit, epoch, std::nullopt}, written_ms});
-  }
-  void End(int64_t unit, int64_t epoch, LeaseEnd end) {
-    listings[BlockOf(unit)].leases.push_back({{unit, epoch, end}, 0});
-  }
-
-  UnitBoard board;
-  std::map<int64_t, BlockListing> listings;  // by block: what the store says
-  std::vector<BlockMarkName> index;
-  int64_t now_ms = 0;
-  int64_t store_now_ms = 0;
-  int64_t backup_after_ms = 0;
-  int64_t index_reads = 0;
-  std::vector<int64_t> looks;
-};
-
-constexpr int64_t kTtlMs = 1000;
-
-UnitBoard::Options Of(int64_t units, int64_t stream = 0, std::optional<int64_t> streams = {}) {
-  return {.unit_count = units, .stream = stream, .stream_count = streams, .lease_ttl_ms = kTtlMs};
-}
 
 TEST(UnitBoardTest, TakesItsOwnStreamFirstThenWhatOthersLeft) {
   Scene scene(Of(8, 1, 2));
@@ -286,7 +213,7 @@ TEST(UnitBoardTest, NeverTakesItsOwnClaimAgainUnlessItEnded) {
   scene.store_now_ms = 100 * kTtlMs;
   scene.backup_after_ms = 1;
   EXPECT_EQ(scene.Next().action, Action::kWait);
-  scene.board.ObserveOwnEnd(0, 1, LeaseEnd::kReleased);
+  scene.board.ObserveOwnEnd(0, 1, LeaseEnd::kReleased, scene.now_ms);
   EXPECT_EQ(scene.Next().epoch, 2);
 }
 
@@ -314,7 +241,7 @@ TEST(UnitBoardTest, SetsAsideAfterTooManyFailures) {
   Scene scene(Of(1));
   for (int64_t epoch = 1; epoch <= 3; ++epoch) {
     EXPECT_EQ(scene.Take(), 0);
-    scene.board.ObserveOwnEnd(0, epoch, LeaseEnd::kFailed);
+    scene.board.ObserveOwnEnd(0, epoch, LeaseEnd::kFailed, scene.now_ms);
   }
   EXPECT_EQ(scene.Next().action, Action::kQuarantine);
   scene.board.MarkFinished(0);
@@ -330,71 +257,12 @@ TEST(UnitBoardTest, CountsTheFailuresOfOthers) {
   EXPECT_EQ(scene.Next().action, Action::kQuarantine);
 }
 
-// Unit 0 was failed by others while this worker is busy with the rest.
-TEST(UnitBoardTest, ABusyWorkerTriesWhatOthersFailed) {
-  Scene scene(Of(100));
-  EXPECT_EQ(scene.Take(), 0);
-  scene.Commit(0);
-  EXPECT_EQ(scene.Take(), 1);
-  scene.Lease(50, 1);
-  scene.End(50, 1, LeaseEnd::kFailed);
-  EXPECT_EQ(scene.Take(), 2) << "it has not heard of it";
-  scene.now_ms += kTtlMs;
-  EXPECT_EQ(scene.Take(), 50);
-  EXPECT_EQ(scene.looks.size(), 2u) << "one look in a time to live";
-  scene.End(50, 2, LeaseEnd::kFailed);
-  scene.board.ObserveOwnEnd(50, 2, LeaseEnd::kFailed);
-  scene.Commit(1);
-  EXPECT_EQ(scene.Take(), 51) << "a second time is for others";
-  scene.Lease(50, 3);
-  scene.End(50, 3, LeaseEnd::kFailed);
-  EXPECT_NE(scene.Take(), 50);
-  scene.now_ms += kTtlMs;
-  const UnitBoard::Choice choice = scene.Next();
-  EXPECT_EQ(choice.action, Action::kQuarantine) << "as soon as it is seen";
-  EXPECT_EQ(choice.unit, 50);
-}
-
-// Started again and again, it would else set aside all that it touches.
-TEST(UnitBoardTest, ABrokenWorkerDoesNotTryWhatOthersFailed) {
-  Scene scene(Of(100));
-  scene.Lease(50, 1);
-  scene.End(50, 1, LeaseEnd::kFailed);
-  EXPECT_EQ(scene.Take(), 0) << "no unit of it has succeeded";
-  scene.Commit(0);
-  EXPECT_EQ(scene.Take(), 50);
-  scene.board.ObserveOwnEnd(50, 2, LeaseEnd::kReleased);
-  const int64_t next = scene.Take();
-  scene.board.ObserveOwnEnd(next, 1, LeaseEnd::kFailed);
-  scene.Lease(60, 1);
-  scene.End(60, 1, LeaseEnd::kFailed);
-  scene.now_ms += kTtlMs;
-  EXPECT_NE(scene.Take(), 60) << "its last one failed";
-}
-
-TEST(UnitBoardTest, ABusyWorkerSetsAsideWhatKilledTooManyOwners) {
-  for (const int64_t claims : {19, 20}) {
-    Scene scene(Of(100));
-    for (int64_t epoch = 1; epoch <= claims; ++epoch) scene.Lease(50, epoch);
-    EXPECT_EQ(scene.Take(), 0);
-    scene.store_now_ms = 2 * kTtlMs;
-    const UnitBoard::Choice choice = scene.Next();
-    EXPECT_EQ(choice.action, claims < 20 ? Action::kClaim : Action::kExamine);
-    if (claims < 20) continue;
-    EXPECT_EQ(choice.unit, 50);
-    scene.board.ObserveHolder(50, Holder::kAlive, scene.now_ms);
-    EXPECT_EQ(scene.Next().action, Action::kClaim) << "just examined";
-    scene.board.ObserveHolder(50, Holder::kGone, scene.now_ms);
-    EXPECT_EQ(scene.Next().action, Action::kQuarantine) << "with a unit in its hands, too";
-  }
-}
-
 TEST(UnitBoardTest, ReleasesAreNotFailures) {
   Scene scene(Of(1));
   for (int64_t epoch = 1; epoch <= 100; ++epoch) {
     scene.Take();
     scene.End(0, epoch, LeaseEnd::kReleased);
-    scene.board.ObserveOwnEnd(0, epoch, LeaseEnd::kReleased);
+    scene.board.ObserveOwnEnd(0, epoch, LeaseEnd::kReleased, scene.now_ms);
   }
   EXPECT_EQ(scene.Next().action, Action::kClaim);
 }
