@@ -11,10 +11,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "golden_runs.h"
 #include "plugins/plugin_library.h"
+#include "stored_rows.h"
 
 namespace thresher {
 namespace {
@@ -108,6 +110,45 @@ TEST_F(AcceleratorTest, SeveralDevicesGiveWhatOneGives) {
   }
 }
 
+// The rows of selected tokens are, byte for byte, those of a run over all tokens: both runs have
+// one unit, and so the same batches.
+TEST_F(AcceleratorTest, SelectedRowsAreThoseOfAllTokens) {
+  Prepare("qwen2", "config.json");
+  WriteSamples(Dataset(), {.count = 25, .shortest = 1, .longest = 60, .seed = 3});
+  for (const char* mesh : {"data=2", "model=2,data=1"}) {
+    const auto rows = [&](const std::string& tokens) {
+      return RowsOf(
+          RunWith(fmt::format("{}-{}", mesh, tokens),
+                  {"--hooks", "resid_post,k", "--engine", "xla-cpu", "--mesh", mesh, "--tokens",
+                   tokens, "--batch-tokens", "128", "--executable-cache", "none"}));
+    };
+    const StoredRows all = rows("all");
+    for (const char* tokens : {"last", "every:7", "fraction:0.4"}) {
+      const StoredRows selected = rows(tokens);
+      EXPECT_GE(selected.size(), 25u / 2);
+      EXPECT_LT(selected.size(), all.size() / 2);
+      for (const auto& [place, row] : selected) {
+        EXPECT_TRUE(row == all.at(place)) << mesh << ", " << tokens;
+      }
+    }
+  }
+}
+
+// Every seventh of 256 tokens are 37, for which 48 rows cross.
+TEST_F(AcceleratorTest, OnlySelectedRowsCrossToTheHost) {
+  Prepare("qwen2", "config.json");
+  WriteSamples(Dataset(), {.count = 1, .shortest = 256, .longest = 256});
+  UseFault("registers");
+  for (const auto& [tokens, rows] : {std::pair("all", 256), std::pair("every:7", 48)}) {
+    const ProcessResult result =
+        Extract(tokens, {"--engine", FaultyEngine(), "--mesh", "data=1", "--tokens", tokens,
+                         "--batch-tokens", "256", "--executable-cache", "none"});
+    EXPECT_EQ(result.exit_status, 0) << result.Describe();
+    EXPECT_THAT(result.err,
+                HasSubstr(fmt::format(" copies of {} bytes", kGoldenLayers * rows * 64 * 4)));
+  }
+}
+
 TEST_F(AcceleratorTest, ProgramsAreKeptAndFoundAgain) {
   Prepare("llama", "config.json");
   const std::string cache = folder_.path() + "/cache";
@@ -119,6 +160,7 @@ TEST_F(AcceleratorTest, ProgramsAreKeptAndFoundAgain) {
     kept.push_back(entry.path().string());
   }
   ASSERT_FALSE(kept.empty());
+  EXPECT_LE(kept.size(), 5u);  // one for each size of batches
   const RunContent again = RunWith("again", flags);
   // A damaged file costs a compilation and nothing else.
   for (const std::string& path : kept) WriteFile(path, "xxh3-128:0\nnonsense");
@@ -292,7 +334,8 @@ TEST_F(AcceleratorTest, HostMemoryIsRegistered) {
   EXPECT_EQ(result.exit_status, 0) << result.Describe();
   EXPECT_THAT(
       result.err,
-      ContainsRegex("[1-9][0-9]* blocks registered, [1-9][0-9]* copies into them, none left"));
+      ContainsRegex("[1-9][0-9]* blocks registered, [1-9][0-9]* copies of [1-9][0-9]* bytes into "
+                    "them, none left"));
   for (const char* wrong : {"not registered", "registered twice"}) {
     EXPECT_THAT(result.err, Not(HasSubstr(wrong)));
   }

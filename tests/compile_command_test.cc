@@ -59,6 +59,26 @@ TEST_F(CompileCommandTest, ALargeModelOnFourSmallChips) {
   EXPECT_GT(json["chip_tokens_per_second"], 0);
 }
 
+// Rows of selected tokens are picked on the chip: about as many as are stored cross.
+TEST_F(CompileCommandTest, SelectedTokens) {
+  const auto rows = [](const std::vector<std::string>& flags) -> int64_t {
+    std::vector<std::string> all = {
+        "--target",       "tpu:v5e:2x2", "--model", GoldenModel("qwen2"),
+        "--batch-tokens", "1024",        "--json"};
+    all.insert(all.end(), flags.begin(), flags.end());
+    const ProcessResult result = Compile(all);
+    EXPECT_EQ(result.exit_status, 0) << result.Describe();
+    if (result.exit_status != 0) return 0;
+    const nlohmann::json json = nlohmann::json::parse(result.out)[0];
+    const int64_t found = json["result_rows"];
+    EXPECT_EQ(json["results_bytes"], static_cast<double>(found) * 3 * 64 * 2);  // of all layers
+    return found;
+  };
+  EXPECT_EQ(rows({"--tokens", "every:4", "--sequence-tokens", "100"}), 288);
+  EXPECT_EQ(rows({"--tokens", "last", "--sequence-tokens", "100", "--chips", "2"}), 32);
+  EXPECT_EQ(rows({"--tokens", "after:x"}), 1024);
+}
+
 TEST_F(CompileCommandTest, TextForPeople) {
   const ProcessResult result = Compile({"--target", "tpu:v6e:2x2", "--model", GoldenModel("qwen2"),
                                         "--batch-tokens", "256", "--efficiency", "0.4"});

@@ -60,6 +60,14 @@ Status CheckDeviceSettings(ExtractOptions& options) {
     }
     options.mesh = *mesh;
   }
+  if (settings.device_attention != "blocks" && settings.device_attention != "cudnn") {
+    return InvalidArgument("--device-attention: expected blocks or cudnn, found '" +
+                           settings.device_attention + "'");
+  }
+  options.cudnn_attention = settings.device_attention == "cudnn";
+  if (options.cudnn_attention && settings.engine == "cpu") {
+    return InvalidArgument("--device-attention: the engine cpu has no devices");
+  }
   if (settings.executable_cache == "auto") {
     options.executable_cache = DefaultExecutableCache();
   } else if (settings.executable_cache != "none") {
@@ -147,6 +155,9 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
                "model=M devices in a group with a part of the weights each [data=all, model=1]");
   settings.AddFlag("--allow-mixed-engines", t.allow_mixed_engines,
                    "Join a run that another engine computes: rows differ in the last bits");
+  settings.Add("--device-attention", t.device_attention,
+               "Attention on devices: blocks, or, on NVIDIA GPUs in bf16, cudnn: its fused kernel "
+               "(never run yet); part of the run's identity");
   settings.Add("--executable-cache", t.executable_cache,
                "Folder of programs compiled for devices, or none [auto: in the user's cache]");
   settings.Add("--device-timeout", t.device_timeout,
@@ -214,6 +225,7 @@ EngineOptions EngineOptionsOf(const ExtractOptions& options, DType compute) {
           .threads = options.settings.threads,
           .max_batch_tokens = options.settings.batch_tokens,
           .stored_dtype = options.dtype,
+          .cudnn_attention = options.cudnn_attention,
           .mesh = options.mesh,
           .executable_cache = options.executable_cache,
           .device_timeout_ms = options.device_timeout_ms,
