@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -82,7 +84,8 @@ TEST_P(AcceleratorGoldenTest, EveryTensorPackedAndOneByOne) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, AcceleratorGoldenTest,
-                         testing::Values("qwen2", "llama", "llama3rope", "mistral", "smollm2"));
+                         testing::Values("qwen2", "llama", "llama3rope", "mistral", "smollm2"),
+                         [](const auto& model) { return model.param; });
 
 // 4 devices with a batch each, and 2 and 4 devices that share one, against 1 device.
 TEST_F(AcceleratorTest, SeveralDevicesGiveWhatOneGives) {
@@ -110,12 +113,29 @@ TEST_F(AcceleratorTest, SeveralDevicesGiveWhatOneGives) {
   }
 }
 
-// The rows of selected tokens are, byte for byte, those of a run over all tokens: both runs have
-// one unit, and so the same batches.
+// Relative L2 of f32 rows against those of the same tokens in `all`.
+double WorstError(const StoredRows& rows, const StoredRows& all) {
+  double worst = 0;
+  for (const auto& [place, row] : rows) {
+    EXPECT_EQ(row.token_id, all.at(place).token_id);
+    for (const auto& [hook, bytes] : row.bytes) {
+      const std::string& expected = all.at(place).bytes.at(hook);
+      std::vector<float> values(2 * expected.size() / sizeof(float));
+      std::memcpy(values.data(), expected.data(), expected.size());
+      std::memcpy(&values[values.size() / 2], bytes.data(), bytes.size());
+      const auto middle = values.begin() + std::ssize(values) / 2;
+      worst = std::max(worst, RelativeL2({values.begin(), middle}, {middle, values.end()}));
+    }
+  }
+  return worst;
+}
+
+// The rows of selected tokens are those of a run over all tokens: both runs have one unit, and so
+// the same batches. Devices that share a batch divide the work in another way.
 TEST_F(AcceleratorTest, SelectedRowsAreThoseOfAllTokens) {
   Prepare("qwen2", "config.json");
   WriteSamples(Dataset(), {.count = 25, .shortest = 1, .longest = 60, .seed = 3});
-  for (const char* mesh : {"data=2", "model=2,data=1"}) {
+  for (const auto& [mesh, bound] : {std::pair("data=2", 0.0), std::pair("model=2,data=1", 1e-5)}) {
     const auto rows = [&](const std::string& tokens) {
       return RowsOf(
           RunWith(fmt::format("{}-{}", mesh, tokens),
@@ -123,13 +143,11 @@ TEST_F(AcceleratorTest, SelectedRowsAreThoseOfAllTokens) {
                    tokens, "--batch-tokens", "128", "--executable-cache", "none"}));
     };
     const StoredRows all = rows("all");
-    for (const char* tokens : {"last", "every:7", "fraction:0.4"}) {
+    for (const char* tokens : {"last", "every:7"}) {
       const StoredRows selected = rows(tokens);
-      EXPECT_GE(selected.size(), 25u / 2);
+      EXPECT_GE(selected.size(), 25u);
       EXPECT_LT(selected.size(), all.size() / 2);
-      for (const auto& [place, row] : selected) {
-        EXPECT_TRUE(row == all.at(place)) << mesh << ", " << tokens;
-      }
+      EXPECT_LE(WorstError(selected, all), bound) << mesh << ", " << tokens;
     }
   }
 }
