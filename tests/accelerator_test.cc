@@ -213,6 +213,20 @@ TEST_F(AcceleratorTest, ARunSaysWhatComputedIt) {
   EXPECT_THAT(content.run.spec.capture.plugin, HasSubstr("pjrt_c_api_cpu_plugin.so, PJRT 0."));
 }
 
+TEST_F(AcceleratorTest, CudnnsAttentionNeedsCuda) {
+  Prepare("llama", "config.json");
+  const ProcessResult result =
+      Extract("run", {"--engine", "xla-cpu", "--device-attention", "cudnn"});
+  EXPECT_EQ(result.exit_status, 1) << result.Describe();
+  EXPECT_THAT(result.err, HasSubstr("--device-attention: attention by cuDNN needs devices of the "
+                                    "platform cuda, and these are of cpu"));
+  for (const auto& [engine, value] : {std::pair("xla-cpu", "flash"), std::pair("cpu", "cudnn")}) {
+    const ProcessResult wrong = Extract("run", {"--engine", engine, "--device-attention", value});
+    EXPECT_EQ(wrong.exit_status, 2) << wrong.Describe();
+    EXPECT_THAT(wrong.err, HasSubstr("--device-attention: "));
+  }
+}
+
 TEST_F(AcceleratorTest, DevicesAreListed) {
   const ProcessResult listed = RunThresher({"devices", "--engine", "xla-cpu"});
   EXPECT_EQ(listed.exit_status, 0) << listed.Describe();
