@@ -19,6 +19,7 @@ report.
 
 examples:
   bench/gpu.py --markdown gpu.md --json gpu.json
+  bench/gpu.py --device-attention cudnn --markdown gpu-cudnn.md
   bench/gpu.py --engine cuda13 --cases 8x2048,4x8192 --repeat 5
   bench/gpu.py --quick                  # XLA's CPU plug-in and a tiny model: only to see that it works
 
@@ -50,12 +51,18 @@ PASSES = 3
 PASS_SECONDS = 2
 
 
+def thresher_bench(options, *flags):
+    """The command that measures thresher on the device in bf16."""
+    command = [options.thresher, "bench", "--engine", options.engine, "--compute", "bf16"]
+    return [*command, "--quiet", "--json", *flags]
+
+
 def thresher_figures(options, case, tokens):
     """What `thresher bench --json` says of the passes of each kind over the sequences of a file."""
     length = case.partition("x")[2]
-    command = [options.thresher, "bench", "--engine", options.engine, "--shape", options.shape]
-    command += ["--token-ids", tokens, "--batch-tokens", length, "--mesh", "data=1"]
-    command += ["--compute", "bf16", "--repeat", str(PASSES), "--quiet", "--json"]
+    command = thresher_bench(options, "--shape", options.shape, "--token-ids", tokens)
+    command += ["--batch-tokens", length, "--mesh", "data=1", "--repeat", str(PASSES)]
+    command += ["--device-attention", options.device_attention]
     (figures,) = compare.run_json(command)
     return figures
 
@@ -166,7 +173,8 @@ def table(options, results):
 def header(options, results):
     figures, torch = results[0]["thresher"], results[0]["torch"]
     text = f"{options.shape}, random weights, bf16, on {figures['device_kind']}"
-    text += f" ({figures['platform']}: {figures['plugin_version']}; {figures['device']})"
+    text += f" ({figures['platform']}: {figures['plugin_version']}; {figures['device']}; attention by"
+    text += f" {options.device_attention})"
     if torch:
         text += f"; torch {torch['torch']}, transformers {torch['transformers']}"
         text += f" on {torch['device']}"
@@ -207,10 +215,9 @@ def golden_models(options):
 def largest_model(options, devices):
     """The first of --mesh-shapes, largest first, that runs when all devices share a batch."""
     for shape in options.mesh_shapes.split(","):
-        command = [options.thresher, "bench", "--engine", options.engine, "--shape", shape]
-        command += ["--mesh", f"model={devices}", "--compute", "bf16", "--repeat", "1"]
+        command = thresher_bench(options, "--shape", shape, "--mesh", f"model={devices}")
         command += ["--lengths", options.mesh_length, "--batch-tokens", options.mesh_length]
-        done = subprocess.run(command + ["--quiet", "--json"], capture_output=True, text=True)
+        done = subprocess.run([*command, "--repeat", "1"], capture_output=True, text=True)
         if done.returncode == 0:
             figures = json.loads(done.stdout)
             text = f"--mesh model={devices}: {shape} fits: {figures['tokens_per_second']:.0f} tokens/s"
@@ -235,6 +242,8 @@ def parse_options():
     )
     parser.add_argument("--thresher", default=os.path.join(compare.ROOT, "build/release/thresher"))
     parser.add_argument("--engine", default="cuda", help="of thresher [cuda]")
+    parser.add_argument("--device-attention", default="blocks",
+                        help="of thresher in the cases: blocks or cudnn [blocks]")
     parser.add_argument("--torch-device", default="cuda", help="of the peer [cuda]")
     parser.add_argument("--shape", default="qwen2.5-7b", help="[qwen2.5-7b]")
     parser.add_argument("--cases", default="8x2048,2x8192", help="NxL [8x2048,2x8192]")

@@ -28,7 +28,7 @@ void FillEmbedded(const PackedBatch& batch, const WeightView& embedding, HostArr
   }
 }
 
-// What is left repeats the last one: rising, as the program expects, and a token that there is.
+// What is left repeats the last one: never falling, as the program expects.
 void FillRows(const PackedBatch& batch, HostArray& out) {
   THRESHER_CHECK(batch.stored_tokens && batch.row_count() > 0);
   THRESHER_CHECK(batch.row_count() <= out.type().shape[0]);

@@ -47,7 +47,7 @@ struct WeightArgument {
 // What changes from batch to batch.
 enum class BatchInput {
   kEmbedded,  // [tokens, width]: the embedding table's rows of the token ids
-  kRows,      // i32 [picked rows]: tokens, rising; what is left is padding, any tokens above them
+  kRows,      // i32 [picked rows]: tokens, rising; of padding, the last of them
   kStarts,    // i32 [tokens]: the row where each token's sequence begins; of padding, its own
   kCosines,   // f32 [tokens, frequencies]: of each token's angles (position * frequency)
   kSines,     // the same
