@@ -215,16 +215,24 @@ TEST_F(AcceleratorTest, ARunSaysWhatComputedIt) {
 
 TEST_F(AcceleratorTest, CudnnsAttentionNeedsCuda) {
   Prepare("llama", "config.json");
-  const ProcessResult result =
-      Extract("run", {"--engine", "xla-cpu", "--device-attention", "cudnn"});
-  EXPECT_EQ(result.exit_status, 1) << result.Describe();
-  EXPECT_THAT(result.err, HasSubstr("--device-attention: attention by cuDNN needs devices of the "
-                                    "platform cuda, and these are of cpu"));
-  for (const auto& [engine, value] : {std::pair("xla-cpu", "flash"), std::pair("cpu", "cudnn")}) {
-    const ProcessResult wrong = Extract("run", {"--engine", engine, "--device-attention", value});
-    EXPECT_EQ(wrong.exit_status, 2) << wrong.Describe();
-    EXPECT_THAT(wrong.err, HasSubstr("--device-attention: "));
+  const auto error = [&](const std::string& engine, const std::vector<std::string>& more) {
+    std::vector<std::string> flags = {"--engine", engine, "--device-attention", "cudnn"};
+    flags.insert(flags.end(), more.begin(), more.end());
+    const ProcessResult result = Extract("run", flags);
+    EXPECT_EQ(result.exit_status, 2) << result.Describe();
+    return result.err;
+  };
+  const std::string by_path = "pjrt:" + plugin_;
+  EXPECT_THAT(error("cpu", {}), HasSubstr("--device-attention: cudnn needs --engine cuda"));
+  EXPECT_THAT(error("xla-cpu", {}), HasSubstr("--device-attention: cudnn needs --engine cuda"));
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--compute", "f32"}, {"--compute", "bf16", "--mesh", "model=2"}}) {
+    EXPECT_THAT(error(by_path, flags), HasSubstr("--device-attention: cudnn needs --compute bf16"));
   }
+  EXPECT_THAT(
+      error(by_path, {"--compute", "bf16"}),
+      HasSubstr("--device-attention: attention by cuDNN needs devices of the platform cuda, "
+                "and these are of cpu"));
 }
 
 TEST_F(AcceleratorTest, DevicesAreListed) {

@@ -90,10 +90,10 @@ TEST(BenchTest, TokensOfAFile) {
   EXPECT_EQ(figures["stored_bytes"], 3 * 2 * 96 * 4);  // rows, layers
   WriteFile(path, "{\"token_ids\": [1]}\n{\"token_ids\": [1, -2]}\n");
   const ProcessResult wrong = Bench({"--shape", "tiny", "--token-ids", path});
-  EXPECT_EQ(wrong.exit_status, 1) << wrong.Describe();
+  EXPECT_EQ(wrong.exit_status, 2) << wrong.Describe();
   EXPECT_THAT(wrong.err, HasSubstr("tokens.jsonl:2: expected {\"token_ids\": [1, 2, ..]}"));
   const ProcessResult by_text = Bench({"--shape", "tiny", "--tokens", "after:x"});
-  EXPECT_EQ(by_text.exit_status, 1) << by_text.Describe();
+  EXPECT_EQ(by_text.exit_status, 2) << by_text.Describe();
   EXPECT_THAT(by_text.err, HasSubstr("--tokens: these tokens have no text for after:x"));
 }
 

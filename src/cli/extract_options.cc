@@ -49,6 +49,24 @@ std::string DefaultExecutableCache() {
   return home == nullptr ? "" : std::string(home) + "/.cache/thresher/executables";
 }
 
+// What can be told before devices are opened; the engine checks the rest.
+Status CheckDeviceAttention(ExtractOptions& options) {
+  const ExtractSettings& settings = options.settings;
+  if (settings.device_attention == "blocks") return OkStatus();
+  if (settings.device_attention != "cudnn") {
+    return InvalidArgument("expected blocks or cudnn, found '" + settings.device_attention + "'");
+  }
+  if (!settings.engine.starts_with("cuda") && !settings.engine.starts_with("pjrt:")) {
+    return InvalidArgument("cudnn needs --engine cuda or cuda13");
+  }
+  if (options.compute == DType::kF32 || options.mesh.model > 1) {
+    return InvalidArgument(
+        "cudnn needs --compute bf16 and a batch for each device (--mesh model=1)");
+  }
+  options.cudnn_attention = true;
+  return OkStatus();
+}
+
 Status CheckDeviceSettings(ExtractOptions& options) {
   const ExtractSettings& settings = options.settings;
   RETURN_IF_ERROR(CheckEngineName(settings.engine).WithContext("--engine"));
@@ -60,14 +78,7 @@ Status CheckDeviceSettings(ExtractOptions& options) {
     }
     options.mesh = *mesh;
   }
-  if (settings.device_attention != "blocks" && settings.device_attention != "cudnn") {
-    return InvalidArgument("--device-attention: expected blocks or cudnn, found '" +
-                           settings.device_attention + "'");
-  }
-  options.cudnn_attention = settings.device_attention == "cudnn";
-  if (options.cudnn_attention && settings.engine == "cpu") {
-    return InvalidArgument("--device-attention: the engine cpu has no devices");
-  }
+  RETURN_IF_ERROR(CheckDeviceAttention(options).WithContext("--device-attention"));
   if (settings.executable_cache == "auto") {
     options.executable_cache = DefaultExecutableCache();
   } else if (settings.executable_cache != "none") {
