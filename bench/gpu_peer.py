@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""PyTorch's part of gpu.py: gpu_peer.py DEVICE CONFIG.json SEQUENCES TOKENS
+"""PyTorch's part of gpu.py: gpu_peer.py DEVICE CONFIG.json TOKENS.jsonl
 
 Makes a model of random weights on the device, runs a pass that does not count, prints what it runs
-on, and then, for each line on the standard input, "rows" or "no rows", makes a pass over SEQUENCES
-batches of TOKENS tokens and prints {"seconds": ..}.
+on, and then, for each line on the standard input, "TIMES rows" or "TIMES no rows", runs the
+sequences of the file, one a batch, TIMES times over and prints {"seconds": ..}. Lines of the file:
+{"token_ids": [..]}, all of one length.
 """
 
 import json
@@ -73,34 +74,37 @@ class RowCopies:
 
 
 def main():
-    device, config_path, sequences, tokens = sys.argv[1:]
-    sequences, tokens = int(sequences), int(tokens)
+    device, config_path, tokens_path = sys.argv[1:]
     torch.manual_seed(0)
     model = make_model(device, config_path)
-    copies = RowCopies(model, tokens)
-    ids = torch.randint(0, model.config.vocab_size, (sequences, 1, tokens), device=device)
+    with open(tokens_path) as file:
+        ids = torch.tensor([json.loads(line)["token_ids"] for line in file], device=device)
+    copies = RowCopies(model, ids.shape[1])
 
-    def one_pass(brings_rows):
+    def one_pass(times, brings_rows):
         copies.copies = brings_rows
         with torch.inference_mode():
-            for batch in ids:
-                copies.begin_batch()
-                model(batch, use_cache=False)
-                copies.end_batch()
+            for _ in range(times):
+                for sequence in ids:
+                    copies.begin_batch()
+                    model(sequence[None], use_cache=False)
+                    copies.end_batch()
         if copies.on_gpu:
             torch.cuda.synchronize()
 
-    one_pass(True)
+    one_pass(1, True)
     name = torch.cuda.get_device_name() if copies.on_gpu else "cpu"
     about = {
         "device": name,
+        "tokens": ids.numel(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
     print(json.dumps(about), flush=True)
     for line in sys.stdin:
+        times, what = line.strip().split(" ", 1)
         begin = time.perf_counter()
-        one_pass(line.strip() == "rows")
+        one_pass(int(times), what == "rows")
         print(json.dumps({"seconds": time.perf_counter() - begin}), flush=True)
 
 

@@ -7,14 +7,18 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "golden_runs.h"
 #include "plugins/plugin_library.h"
+#include "stored_rows.h"
 
 namespace thresher {
 namespace {
@@ -80,7 +84,8 @@ TEST_P(AcceleratorGoldenTest, EveryTensorPackedAndOneByOne) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, AcceleratorGoldenTest,
-                         testing::Values("qwen2", "llama", "llama3rope", "mistral", "smollm2"));
+                         testing::Values("qwen2", "llama", "llama3rope", "mistral", "smollm2"),
+                         [](const auto& model) { return model.param; });
 
 // 4 devices with a batch each, and 2 and 4 devices that share one, against 1 device.
 TEST_F(AcceleratorTest, SeveralDevicesGiveWhatOneGives) {
@@ -108,6 +113,60 @@ TEST_F(AcceleratorTest, SeveralDevicesGiveWhatOneGives) {
   }
 }
 
+// Relative L2 of f32 rows against those of the same tokens in `all`.
+double WorstError(const StoredRows& rows, const StoredRows& all) {
+  double worst = 0;
+  for (const auto& [place, row] : rows) {
+    EXPECT_EQ(row.token_id, all.at(place).token_id);
+    for (const auto& [hook, bytes] : row.bytes) {
+      const std::string& expected = all.at(place).bytes.at(hook);
+      std::vector<float> values(2 * expected.size() / sizeof(float));
+      std::memcpy(values.data(), expected.data(), expected.size());
+      std::memcpy(&values[values.size() / 2], bytes.data(), bytes.size());
+      const auto middle = values.begin() + std::ssize(values) / 2;
+      worst = std::max(worst, RelativeL2({values.begin(), middle}, {middle, values.end()}));
+    }
+  }
+  return worst;
+}
+
+// The rows of selected tokens are those of a run over all tokens: both runs have one unit, and so
+// the same batches. Devices that share a batch divide the work in another way.
+TEST_F(AcceleratorTest, SelectedRowsAreThoseOfAllTokens) {
+  Prepare("qwen2", "config.json");
+  WriteSamples(Dataset(), {.count = 25, .shortest = 1, .longest = 60, .seed = 3});
+  for (const auto& [mesh, bound] : {std::pair("data=2", 0.0), std::pair("model=2,data=1", 1e-5)}) {
+    const auto rows = [&](const std::string& tokens) {
+      return RowsOf(
+          RunWith(fmt::format("{}-{}", mesh, tokens),
+                  {"--hooks", "resid_post,k", "--engine", "xla-cpu", "--mesh", mesh, "--tokens",
+                   tokens, "--batch-tokens", "128", "--executable-cache", "none"}));
+    };
+    const StoredRows all = rows("all");
+    for (const char* tokens : {"last", "every:7"}) {
+      const StoredRows selected = rows(tokens);
+      EXPECT_GE(selected.size(), 25u);
+      EXPECT_LT(selected.size(), all.size() / 2);
+      EXPECT_LE(WorstError(selected, all), bound) << mesh << ", " << tokens;
+    }
+  }
+}
+
+// Every seventh of 256 tokens are 37, for which 48 rows cross.
+TEST_F(AcceleratorTest, OnlySelectedRowsCrossToTheHost) {
+  Prepare("qwen2", "config.json");
+  WriteSamples(Dataset(), {.count = 1, .shortest = 256, .longest = 256});
+  UseFault("registers");
+  for (const auto& [tokens, rows] : {std::pair("all", 256), std::pair("every:7", 48)}) {
+    const ProcessResult result =
+        Extract(tokens, {"--engine", FaultyEngine(), "--mesh", "data=1", "--tokens", tokens,
+                         "--batch-tokens", "256", "--executable-cache", "none"});
+    EXPECT_EQ(result.exit_status, 0) << result.Describe();
+    EXPECT_THAT(result.err,
+                HasSubstr(fmt::format(" copies of {} bytes", kGoldenLayers * rows * 64 * 4)));
+  }
+}
+
 TEST_F(AcceleratorTest, ProgramsAreKeptAndFoundAgain) {
   Prepare("llama", "config.json");
   const std::string cache = folder_.path() + "/cache";
@@ -119,6 +178,7 @@ TEST_F(AcceleratorTest, ProgramsAreKeptAndFoundAgain) {
     kept.push_back(entry.path().string());
   }
   ASSERT_FALSE(kept.empty());
+  EXPECT_LE(kept.size(), 5u);  // one for each size of batches
   const RunContent again = RunWith("again", flags);
   // A damaged file costs a compilation and nothing else.
   for (const std::string& path : kept) WriteFile(path, "xxh3-128:0\nnonsense");
@@ -151,6 +211,28 @@ TEST_F(AcceleratorTest, ARunSaysWhatComputedIt) {
   const RunContent content = RunWith("run", {"--engine", "xla-cpu", "--mesh", "data=1"});
   EXPECT_EQ(content.run.spec.capture.engine, "xla-cpu");
   EXPECT_THAT(content.run.spec.capture.plugin, HasSubstr("pjrt_c_api_cpu_plugin.so, PJRT 0."));
+}
+
+TEST_F(AcceleratorTest, CudnnsAttentionNeedsCuda) {
+  Prepare("llama", "config.json");
+  const auto error = [&](const std::string& engine, const std::vector<std::string>& more) {
+    std::vector<std::string> flags = {"--engine", engine, "--device-attention", "cudnn"};
+    flags.insert(flags.end(), more.begin(), more.end());
+    const ProcessResult result = Extract("run", flags);
+    EXPECT_EQ(result.exit_status, 2) << result.Describe();
+    return result.err;
+  };
+  const std::string by_path = "pjrt:" + plugin_;
+  EXPECT_THAT(error("cpu", {}), HasSubstr("--device-attention: cudnn needs --engine cuda"));
+  EXPECT_THAT(error("xla-cpu", {}), HasSubstr("--device-attention: cudnn needs --engine cuda"));
+  for (const std::vector<std::string>& flags :
+       {std::vector<std::string>{"--compute", "f32"}, {"--compute", "bf16", "--mesh", "model=2"}}) {
+    EXPECT_THAT(error(by_path, flags), HasSubstr("--device-attention: cudnn needs --compute bf16"));
+  }
+  EXPECT_THAT(
+      error(by_path, {"--compute", "bf16"}),
+      HasSubstr("--device-attention: attention by cuDNN needs devices of the platform cuda, "
+                "and these are of cpu"));
 }
 
 TEST_F(AcceleratorTest, DevicesAreListed) {
@@ -292,7 +374,8 @@ TEST_F(AcceleratorTest, HostMemoryIsRegistered) {
   EXPECT_EQ(result.exit_status, 0) << result.Describe();
   EXPECT_THAT(
       result.err,
-      ContainsRegex("[1-9][0-9]* blocks registered, [1-9][0-9]* copies into them, none left"));
+      ContainsRegex("[1-9][0-9]* blocks registered, [1-9][0-9]* copies of [1-9][0-9]* bytes into "
+                    "them, none left"));
   for (const char* wrong : {"not registered", "registered twice"}) {
     EXPECT_THAT(result.err, Not(HasSubstr(wrong)));
   }

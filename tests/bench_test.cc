@@ -79,6 +79,24 @@ TEST(BenchTest, RealWeightsAndSamples) {
   EXPECT_EQ(random.at("tokens"), 7);
 }
 
+TEST(BenchTest, TokensOfAFile) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/tokens.jsonl";
+  WriteFile(path, "{\"token_ids\": [1, 2, 3, 4, 5]}\n{\"token_ids\": [511]}\n");
+  const Json figures =
+      Figures({"--shape", "tiny", "--token-ids", path, "--tokens", "every:4", "--dtype", "f32"});
+  EXPECT_EQ(figures["tokens"], 6);
+  EXPECT_EQ(figures["sequences"], 2);
+  EXPECT_EQ(figures["stored_bytes"], 3 * 2 * 96 * 4);  // rows, layers
+  WriteFile(path, "{\"token_ids\": [1]}\n{\"token_ids\": [1, -2]}\n");
+  const ProcessResult wrong = Bench({"--shape", "tiny", "--token-ids", path});
+  EXPECT_EQ(wrong.exit_status, 2) << wrong.Describe();
+  EXPECT_THAT(wrong.err, HasSubstr("tokens.jsonl:2: expected {\"token_ids\": [1, 2, ..]}"));
+  const ProcessResult by_text = Bench({"--shape", "tiny", "--tokens", "after:x"});
+  EXPECT_EQ(by_text.exit_status, 2) << by_text.Describe();
+  EXPECT_THAT(by_text.err, HasSubstr("--tokens: these tokens have no text for after:x"));
+}
+
 TEST(BenchTest, WritesAndLeavesNothingBehind) {
   const TemporaryFolder folder;
   const Json figures = Figures(
@@ -107,6 +125,7 @@ TEST(BenchTest, WrongUsage) {
       {{"--shape", "tiny", "--model", "m"}, "--shape: it is of a model with random weights"},
       {{"--dataset", "d.jsonl"}, "--dataset: its texts need a model's tokenizer"},
       {{"--engine", "xla-cpu", "--write", "/tmp"}, "--write: only the engine cpu is measured with"},
+      {{"--lengths", "3", "--token-ids", "f"}, "--token-ids: leave --lengths and --dataset away"},
       {{"--lengths", "0"}, "--lengths: expected numbers from 1, found 0"},
       {{"--repeat", "0"}, "--repeat: expected a number from 1, found 0"},
       {{"--model", "m", "--dataset", "d", "--lengths", "1"}, "--lengths: they are of random"},

@@ -121,6 +121,7 @@ PJRT_Error* UploadLittle(PJRT_Client_BufferFromHostBuffer_Args* args) {
 std::map<const char*, size_t> registered;  // by address: bytes
 int registrations = 0;
 int copies = 0;
+size_t copied_bytes = 0;
 
 PJRT_Error* StandInName(PJRT_Client_PlatformName_Args* args) {
   args->platform_name = "stand-in";
@@ -144,8 +145,10 @@ PJRT_Error* Unregister(PJRT_Client_DmaUnmap_Args* args) {
     std::fprintf(stderr, "faulty plug-in: unregistered what was not registered\n");
   }
   if (registered.empty()) {
-    std::fprintf(stderr, "faulty plug-in: %d blocks registered, %d copies into them, none left\n",
-                 registrations, copies);
+    std::fprintf(
+        stderr,
+        "faulty plug-in: %d blocks registered, %d copies of %zu bytes into them, none left\n",
+        registrations, copies, copied_bytes);
   }
   return nullptr;
 }
@@ -160,6 +163,7 @@ PJRT_Error* CopyToRegistered(PJRT_Buffer_ToHostBuffer_Args* args) {
         begin + args->dst_size <= std::prev(block)->first + std::prev(block)->second;
     if (!is_inside) std::fprintf(stderr, "faulty plug-in: copied to memory not registered\n");
     ++copies;
+    copied_bytes += args->dst_size;
   }
   return real->PJRT_Buffer_ToHostBuffer(args);
 }

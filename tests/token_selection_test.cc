@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <map>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,48 +20,10 @@
 #include "model/model_folder_for_test.h"
 #include "process.h"
 #include "run_reader.h"
+#include "stored_rows.h"
 
 namespace thresher {
 namespace {
-
-// Where a row is from: sample, sequence of the sample, position in it.
-using RowPlace = std::tuple<int64_t, int64_t, int64_t>;
-
-// What is stored of a token: its id and, by tensor, the bytes of its row or its scale.
-struct StoredRow {
-  int64_t token_id = 0;
-  std::map<std::string, std::string> bytes;
-
-  bool operator==(const StoredRow&) const = default;
-};
-
-using StoredRows = std::map<RowPlace, StoredRow>;
-
-StoredRows RowsOf(const RunContent& run) {
-  StoredRows rows;
-  for (const UnitContent& unit : run.units) {
-    const std::vector<int64_t> samples = unit.tensors.at("sample_index").Integers();
-    const std::vector<int64_t> offsets = unit.tensors.at("sequence_offsets").Integers();
-    const std::vector<int64_t> token_ids = unit.tensors.at("token_ids").Integers();
-    const std::vector<int64_t> positions = unit.tensors.at("positions").Integers();
-    int64_t part = 0;
-    for (size_t s = 0; s < samples.size(); ++s) {
-      part = s > 0 && samples[s] == samples[s - 1] ? part + 1 : 0;
-      for (auto row = static_cast<size_t>(offsets[s]); row < static_cast<size_t>(offsets[s + 1]);
-           ++row) {
-        StoredRow stored{.token_id = token_ids[row], .bytes = {}};
-        for (const auto& [name, tensor] : unit.tensors) {
-          const bool is_of_hook = name.starts_with("blocks.");
-          if (!is_of_hook) continue;
-          const size_t row_bytes = tensor.bytes.size() / token_ids.size();
-          stored.bytes[name] = tensor.bytes.substr(row * row_bytes, row_bytes);
-        }
-        EXPECT_TRUE(rows.emplace(RowPlace{samples[s], part, positions[row]}, stored).second);
-      }
-    }
-  }
-  return rows;
-}
 
 constexpr int64_t kMaxTokens = 40;
 constexpr int64_t kOverlap = 5;

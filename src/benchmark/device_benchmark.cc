@@ -118,7 +118,8 @@ Result<DeviceBenchmarkReport> RunDeviceBenchmark(
                    ShardFormatOf(inputs.graph, inputs.hooks, options.engine.stored_dtype));
   ASSIGN_OR_RETURN(const PjrtPlugin* plugin, LoadEnginePlugin(options.engine.engine));
   THRESHER_CHECK(plugin != nullptr);
-  ASSIGN_OR_RETURN(std::unique_ptr<PjrtClient> owned_client, PjrtClient::Create(*plugin));
+  ASSIGN_OR_RETURN(std::unique_ptr<PjrtClient> owned_client,
+                   PjrtClient::Create(*plugin, ClientOptionsOf(options.engine.engine)));
   const PjrtClient& client = *owned_client;  // the engine's from here on
   DeviceBenchmarkReport report;
   DescribeDevices(client, options.engine, report);
@@ -127,6 +128,8 @@ Result<DeviceBenchmarkReport> RunDeviceBenchmark(
   const auto brings_rows = std::make_shared<bool>(true);
   PjrtEngineOptions engine_options = PjrtOptionsOf(options.engine);
   engine_options.brings_rows = brings_rows;
+  engine_options.stored_share =
+      static_cast<double>(inputs.job.row_count()) / static_cast<double>(inputs.job.token_count());
   const double load_begin = Now();
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                    CreatePjrtEngine(std::move(owned_client), inputs.graph, inputs.weights,

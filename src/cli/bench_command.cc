@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -22,6 +24,7 @@
 #include "graph/hook_point.h"
 #include "model/model.h"
 #include "sample/sample_set.h"
+#include "sample/token_selection.h"
 
 namespace thresher {
 namespace {
@@ -45,6 +48,7 @@ extract; rows are computed, stored in memory, and thrown away.)";
 struct BenchFlags {
   std::string shape;
   std::vector<int64_t> lengths;
+  std::string token_ids;  // a file
   int64_t repeats = 3;
   std::string write;
 };
@@ -71,6 +75,9 @@ Status CheckFlags(const BenchFlags& flags, const ExtractSettings& settings) {
   if (!flags.lengths.empty() && !settings.dataset.empty()) {
     return InvalidArgument("--lengths: they are of random tokens; leave --dataset away");
   }
+  if (!flags.token_ids.empty() && !(flags.lengths.empty() && settings.dataset.empty())) {
+    return InvalidArgument("--token-ids: leave --lengths and --dataset away");
+  }
   for (const int64_t length : flags.lengths) {
     if (length >= 1) continue;
     return InvalidArgument(fmt::format("--lengths: expected numbers from 1, found {}", length));
@@ -80,20 +87,61 @@ Status CheckFlags(const BenchFlags& flags, const ExtractSettings& settings) {
       fmt::format("--repeat: expected a number from 1, found {}", flags.repeats));
 }
 
-// Sequences of random tokens.
-UnitJob RandomJob(const std::vector<int64_t>& lengths, int64_t vocabulary_size) {
-  std::vector<SampleOrRejection> samples;
+using Sequences = std::vector<std::vector<int32_t>>;
+
+Sequences RandomTokens(const std::vector<int64_t>& lengths, int64_t vocabulary_size) {
+  Sequences sequences;
   Random random(2);
   for (const int64_t length : lengths) {
-    Sample sample;
+    sequences.emplace_back();
     for (int64_t t = 0; t < length; ++t) {
-      sample.token_ids.push_back(
+      sequences.back().push_back(
           static_cast<int32_t>(random.Below(static_cast<uint64_t>(vocabulary_size))));
     }
-    sample.sequence_offsets = {0, length};
+  }
+  return sequences;
+}
+
+// Those of a file of lines {"token_ids": [..]}.
+Result<Sequences> ReadTokens(const std::string& path) {
+  std::ifstream file(path);
+  Sequences sequences;
+  for (std::string line; std::getline(file, line);) {
+    const auto json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const auto ids = json.is_object() ? json.value("token_ids", Json()) : Json();
+    sequences.emplace_back();
+    for (const Json& id : ids) {
+      if (!id.is_number_unsigned() || !std::in_range<int32_t>(id.get<uint64_t>())) break;
+      sequences.back().push_back(id.get<int32_t>());
+    }
+    if (!ids.is_array() || ids.empty() || sequences.back().size() != ids.size()) {
+      return InvalidArgument(fmt::format(
+          "--token-ids: {}:{}: expected {{\"token_ids\": [1, 2, ..]}}", path, sequences.size()));
+    }
+  }
+  if (sequences.empty()) return InvalidArgument("--token-ids: no lines to read in " + path);
+  return sequences;
+}
+
+Result<UnitJob> JobOfTokens(const Sequences& sequences, const SampleSettings& settings) {
+  ASSIGN_OR_RETURN(const TokenSelection selection,
+                   ParseTokenSelection(settings.tokens, settings.exclude_tokens));
+  if (selection.IsByText()) {
+    return InvalidArgument(
+        fmt::format("--tokens: these tokens have no text for {}; give --dataset", settings.tokens));
+  }
+  std::vector<SampleOrRejection> samples;
+  for (const std::vector<int32_t>& ids : sequences) {
+    Sample sample;
+    sample.token_ids = ids;
+    sample.sequence_offsets = {0, std::ssize(ids)};
+    sample.stored_tokens =
+        SelectTokens(selection, {.token_ids = sample.token_ids,
+                                 .sequence_offsets = sample.sequence_offsets,
+                                 .fraction_seed = FractionSeed(0, std::ssize(samples), 0)});
     samples.emplace_back(std::move(sample));
   }
-  const auto count = static_cast<int64_t>(samples.size());
+  const auto count = std::ssize(samples);
   return MakeUnitJob(std::move(samples), 0, 1, {0, count});
 }
 
@@ -106,6 +154,18 @@ Result<UnitJob> JobOfDataset(const ExtractOptions& options, const std::string& m
                    TokeniseUnit(samples, 0, 1, {0, std::min(wanted, samples.sample_count())}));
   if (job.token_count() > 0) return job;
   return InvalidArgument(options.settings.dataset + ": none of the samples can be used");
+}
+
+Result<UnitJob> MakeJob(const BenchFlags& flags, const ExtractOptions& options,
+                        const std::string& model_folder, const ModelOutline& model) {
+  if (!options.settings.dataset.empty()) return JobOfDataset(options, model_folder, model);
+  if (!flags.token_ids.empty()) {
+    ASSIGN_OR_RETURN(const Sequences sequences, ReadTokens(flags.token_ids));
+    return JobOfTokens(sequences, options.settings.samples);
+  }
+  const std::vector<int64_t> lengths =
+      flags.lengths.empty() ? std::vector{kDefaultLength} : flags.lengths;
+  return JobOfTokens(RandomTokens(lengths, model.vocabulary_size), options.settings.samples);
 }
 
 // Seconds of thread time by what a reader wants to know.
@@ -257,13 +317,7 @@ Result<int> Measure(const BenchFlags& flags, const ExtractOptions& options) {
   ASSIGN_OR_RETURN(
       std::vector<HookPoint> hooks,
       SelectHooks(settings.hooks, settings.layers, static_cast<int32_t>(outline.layer_count)));
-  UnitJob job;
-  if (settings.dataset.empty()) {
-    job = RandomJob(flags.lengths.empty() ? std::vector{kDefaultLength} : flags.lengths,
-                    outline.vocabulary_size);
-  } else {
-    ASSIGN_OR_RETURN(job, JobOfDataset(options, model_folder, outline));
-  }
+  ASSIGN_OR_RETURN(UnitJob job, MakeJob(flags, options, model_folder, outline));
   job.batches = PackBatches(job.sequence_offsets, settings.batch_tokens);
   const auto progress = [&](const std::string& what) {
     if (!settings.quiet) std::fprintf(stderr, "thresher: %s\n", what.c_str());
@@ -311,6 +365,9 @@ void AddBenchCommand(CLI::App& app, int& exit_status) {
       ->add_option("--lengths", flags->lengths,
                    "Sequences of random tokens, such as 512,512 [2048]")
       ->delimiter(',');
+  command->add_option(
+      "--token-ids", flags->token_ids,
+      "File of sequences instead of random ones, each a line {\"token_ids\": [..]}");
   command->add_option("--repeat", flags->repeats, "Passes; the best one counts [3]");
   command->add_option("--write", flags->write,
                       "Write the rows to a file in this folder, removed afterwards [not written]");

@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,9 +18,11 @@
 #include "cli/extract_flags.h"
 #include "compile/compilation.h"
 #include "compile/target.h"
+#include "engine/pjrt/batch_sizes.h"
 #include "graph/hook_point.h"
 #include "model/model.h"
 #include "plugins/plugin_library.h"
+#include "sample/token_selection.h"
 
 namespace thresher {
 namespace {
@@ -68,6 +73,20 @@ Status CheckFlags(const CompileFlags& flags, const ExtractSettings& settings) {
   return OkStatus();
 }
 
+// Rows of each hook point that a batch stores. Where the texts decide, it could be all.
+int64_t StoredRows(const TokenSelection& selection, int64_t tokens, int64_t sequence_tokens) {
+  if (selection.IsByText()) return tokens;
+  const auto rows_of = [&](int64_t length) -> int64_t {
+    if (selection.kind == TokenSelection::Kind::kLast) return 1;
+    return static_cast<int64_t>(std::ceil(LikelyShare(selection) * static_cast<double>(length)));
+  };
+  int64_t rows = 0;
+  for (int64_t first = 0; first < tokens; first += sequence_tokens) {
+    rows += rows_of(std::min(sequence_tokens, tokens - first));
+  }
+  return rows;
+}
+
 // A target with what came of it: a program of that size, or of the largest of half as many tokens,
 // a quarter, ... that fits.
 struct Outcome {
@@ -76,11 +95,15 @@ struct Outcome {
 };
 
 Result<Outcome> CompileOne(const CompileTarget& target, const std::string& plugin_path,
-                           CompilationInputs inputs, const CompileFlags& flags) {
+                           CompilationInputs inputs, const CompileFlags& flags,
+                           const TokenSelection& selection) {
   Outcome outcome;
   while (true) {
-    inputs.sequence_tokens =
-        flags.sequence_tokens > 0 ? flags.sequence_tokens : inputs.program.tokens;
+    const int64_t tokens = inputs.program.tokens;
+    inputs.sequence_tokens = flags.sequence_tokens > 0 ? flags.sequence_tokens : tokens;
+    const int64_t capacity =
+        RowCapacityFor(StoredRows(selection, tokens, inputs.sequence_tokens), tokens);
+    inputs.program.picked_rows = capacity < tokens ? std::optional(capacity) : std::nullopt;
     Result<Compilation> compilation = CompileFor(target, plugin_path, inputs);
     const bool fits = compilation.ok() && compilation->fits();
     const bool is_too_large = compilation.status().code() == Code::kResourceExhausted;
@@ -141,6 +164,7 @@ Json OutcomeJson(const Outcome& outcome, const std::string& compiler, double eff
             {"bound", c.roofline.bound()},
             {"compute_margin", c.roofline.compute_margin()},
             {"compute_margin_with_on_chip_bytes", c.margin_with_on_chip_bytes()}}},
+          {"result_rows", c.result_rows},
           {"results_bytes", c.results_bytes},
           {"chip_tokens_per_second_at_roofline", c.tokens_per_second(1)},
           {"efficiency", efficiency},
@@ -195,9 +219,9 @@ std::string OutcomeText(const Outcome& outcome, const std::string& compiler, dou
   line("speed", fmt::format("{} tokens/s a chip at the roofline, {} at an assumed efficiency of {}",
                             tokens(c.tokens_per_second(1)), tokens(c.tokens_per_second(efficiency)),
                             efficiency));
-  line("to host",
-       fmt::format("{} a batch of rows: {}/s a chip at that speed", FormatBytes(c.results_bytes),
-                   FormatBytes(c.host_bytes_per_second(efficiency))));
+  line("to host", fmt::format("{} a batch, {} rows of each hook point: {}/s a chip at that speed",
+                              FormatBytes(c.results_bytes), FormatCount(c.result_rows),
+                              FormatBytes(c.host_bytes_per_second(efficiency))));
   return text;
 }
 
@@ -214,6 +238,8 @@ Result<int> CompileAll(const CompileFlags& flags, const ExtractOptions& options)
     ASSIGN_OR_RETURN(CompileTarget target, ParseCompileTarget(text));
     targets.push_back(std::move(target));
   }
+  ASSIGN_OR_RETURN(const TokenSelection selection,
+                   ParseTokenSelection(settings.samples.tokens, settings.samples.exclude_tokens));
   ASSIGN_OR_RETURN(const ModelOutline model, OutlineOf(flags, options));
   CompilationInputs inputs{.graph = model.graph};
   ASSIGN_OR_RETURN(inputs.hooks, SelectHooks(settings.hooks, settings.layers,
@@ -232,7 +258,8 @@ Result<int> CompileAll(const CompileFlags& flags, const ExtractOptions& options)
       ASSIGN_OR_RETURN(const PluginSpec spec, FindPluginSpec(target.plugin));
       compiler = spec.wheels.front().package + " " + spec.version();
     }
-    ASSIGN_OR_RETURN(const Outcome outcome, CompileOne(target, plugin_path, inputs, flags));
+    ASSIGN_OR_RETURN(const Outcome outcome,
+                     CompileOne(target, plugin_path, inputs, flags, selection));
     if (settings.json) {
       json.push_back(OutcomeJson(outcome, compiler, flags.efficiency));
     } else {

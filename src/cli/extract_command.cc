@@ -33,6 +33,7 @@
 #include "extract/spool.h"
 #include "extract/worker.h"
 #include "monitor/worker_metrics.h"
+#include "sample/token_selection.h"
 #include "store/store.h"
 #include "web/http_server.h"
 #include "work/keys.h"
@@ -244,6 +245,9 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
                    OpenLocalCopies(settings, *inputs.store, joined.run, joined.log));
   EngineOptions engine_options =
       EngineOptionsOf(options, joined.compute == "bf16" ? DType::kBf16 : DType::kF32);
+  ASSIGN_OR_RETURN(const TokenSelection selection,
+                   ParseTokenSelection(settings.samples.tokens, settings.samples.exclude_tokens));
+  engine_options.stored_share = LikelyShare(selection);
   engine_options.on_hang = [&](const std::string& message) {
     LeaveHungDevice(message, joined.log);
   };

@@ -87,7 +87,8 @@ Result<RunSpec> SpecOf(const ExtractOptions& options, const ExtractInputs& input
   spec.capture.dtype = std::string(DTypeName(options.dtype));
   spec.capture.compute = compute;
   spec.capture.engine = options.settings.engine;
-  ASSIGN_OR_RETURN(spec.capture.plugin, EnginePluginText(options.settings.engine));
+  ASSIGN_OR_RETURN(spec.capture.plugin,
+                   EnginePluginText(options.settings.engine, options.cudnn_attention));
   spec.capture.batch_tokens = options.settings.batch_tokens;
   spec.shard_bytes = options.shard_bytes;
   spec.program_version = kVersion;

@@ -49,6 +49,24 @@ std::string DefaultExecutableCache() {
   return home == nullptr ? "" : std::string(home) + "/.cache/thresher/executables";
 }
 
+// What can be told before devices are opened; the engine checks the rest.
+Status CheckDeviceAttention(ExtractOptions& options) {
+  const ExtractSettings& settings = options.settings;
+  if (settings.device_attention == "blocks") return OkStatus();
+  if (settings.device_attention != "cudnn") {
+    return InvalidArgument("expected blocks or cudnn, found '" + settings.device_attention + "'");
+  }
+  if (!settings.engine.starts_with("cuda") && !settings.engine.starts_with("pjrt:")) {
+    return InvalidArgument("cudnn needs --engine cuda or cuda13");
+  }
+  if (options.compute == DType::kF32 || options.mesh.model > 1) {
+    return InvalidArgument(
+        "cudnn needs --compute bf16 and a batch for each device (--mesh model=1)");
+  }
+  options.cudnn_attention = true;
+  return OkStatus();
+}
+
 Status CheckDeviceSettings(ExtractOptions& options) {
   const ExtractSettings& settings = options.settings;
   RETURN_IF_ERROR(CheckEngineName(settings.engine).WithContext("--engine"));
@@ -60,6 +78,7 @@ Status CheckDeviceSettings(ExtractOptions& options) {
     }
     options.mesh = *mesh;
   }
+  RETURN_IF_ERROR(CheckDeviceAttention(options).WithContext("--device-attention"));
   if (settings.executable_cache == "auto") {
     options.executable_cache = DefaultExecutableCache();
   } else if (settings.executable_cache != "none") {
@@ -147,6 +166,9 @@ void RegisterExtractSettings(Settings& settings, ExtractSettings& t) {
                "model=M devices in a group with a part of the weights each [data=all, model=1]");
   settings.AddFlag("--allow-mixed-engines", t.allow_mixed_engines,
                    "Join a run that another engine computes: rows differ in the last bits");
+  settings.Add("--device-attention", t.device_attention,
+               "Attention on devices: blocks, or, on NVIDIA GPUs in bf16, cudnn: its fused kernel "
+               "(never run yet); part of the run's identity");
   settings.Add("--executable-cache", t.executable_cache,
                "Folder of programs compiled for devices, or none [auto: in the user's cache]");
   settings.Add("--device-timeout", t.device_timeout,
@@ -214,6 +236,7 @@ EngineOptions EngineOptionsOf(const ExtractOptions& options, DType compute) {
           .threads = options.settings.threads,
           .max_batch_tokens = options.settings.batch_tokens,
           .stored_dtype = options.dtype,
+          .cudnn_attention = options.cudnn_attention,
           .mesh = options.mesh,
           .executable_cache = options.executable_cache,
           .device_timeout_ms = options.device_timeout_ms,

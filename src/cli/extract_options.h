@@ -32,6 +32,7 @@ struct ExtractSettings {
   std::string engine = "cpu";
   std::string mesh;
   bool allow_mixed_engines = false;
+  std::string device_attention = "blocks";
   std::string executable_cache = "auto";
   std::string device_timeout = "10m";
   std::optional<int64_t> worker_id;  // nothing: the cloud's number of this machine, or 0
@@ -69,6 +70,7 @@ struct ExtractOptions {
   DType dtype = DType::kBf16;
   std::optional<DType> compute;  // nothing: what the run has, or what the engine does best
   DeviceMesh mesh;
+  bool cudnn_attention = false;
   std::string executable_cache;  // a folder, or empty
   std::optional<int64_t> device_timeout_ms;
   int64_t shard_bytes = 0;

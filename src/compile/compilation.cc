@@ -94,6 +94,7 @@ Result<Compilation> CompileFor(const CompileTarget& target, const std::string& p
   compilation.chip_count = topology.device_count();
   compilation.chips_a_batch = inputs.program.devices;
   compilation.tokens = inputs.program.tokens;
+  compilation.result_rows = inputs.program.result_rows();
   compilation.layer_loop_iterations = program.loop_iterations;
 
   const auto begin = std::chrono::steady_clock::now();

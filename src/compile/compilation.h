@@ -30,6 +30,7 @@ struct Compilation {
   int64_t chip_count = 0;     // of the topology
   int64_t chips_a_batch = 0;  // that share one batch
   int64_t tokens = 0;
+  int64_t result_rows = 0;  // of each hook point that cross to the host
   int64_t layer_loop_iterations = 0;
   double compile_seconds = 0;
   ChipWork work = {};          // of each chip, as the compiler counts it

@@ -40,7 +40,7 @@ Result<const PjrtPlugin*> LoadEnginePlugin(std::string_view engine) {
   return PjrtPlugin::Load(path);
 }
 
-Result<std::string> EnginePluginText(std::string_view engine) {
+Result<std::string> EnginePluginText(std::string_view engine, bool cudnn_attention) {
   ASSIGN_OR_RETURN(const PjrtPlugin* plugin, LoadEnginePlugin(engine));
   if (plugin == nullptr) return std::string();
   std::string text =
@@ -48,7 +48,13 @@ Result<std::string> EnginePluginText(std::string_view engine) {
                   plugin->api_version());
   const auto version = plugin->attributes().find("stablehlo_current_version");
   if (version != plugin->attributes().end()) text += ", StableHLO " + version->second;
+  if (cudnn_attention) text += ", attention by cuDNN";
   return text;
+}
+
+PjrtOptions ClientOptionsOf(std::string_view engine) {
+  if (!engine.starts_with("cuda")) return {};
+  return {{"memory_fraction", 0.9F}};
 }
 
 bool EngineHasBf16(std::string_view engine) {
@@ -61,6 +67,8 @@ PjrtEngineOptions PjrtOptionsOf(const EngineOptions& options) {
   pjrt.compute = options.compute;
   pjrt.stored_dtype = options.stored_dtype;
   pjrt.max_batch_tokens = options.max_batch_tokens;
+  pjrt.stored_share = options.stored_share;
+  pjrt.cudnn_attention = options.cudnn_attention;
   pjrt.mesh = options.mesh;
   pjrt.executable_cache = options.executable_cache;
   pjrt.device_timeout_ms = options.device_timeout_ms;
@@ -81,7 +89,8 @@ Result<std::unique_ptr<Engine>> CreateEngine(const Model& model,
          .max_batch_tokens = options.max_batch_tokens,
          .stored_dtype = options.stored_dtype});
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<PjrtClient> client, PjrtClient::Create(*plugin));
+  ASSIGN_OR_RETURN(std::unique_ptr<PjrtClient> client,
+                   PjrtClient::Create(*plugin, ClientOptionsOf(options.engine)));
   const WeightLookup lookup = [&model](const Parameter& parameter) {
     return model.weights.Find(parameter.name, parameter.shape);
   };

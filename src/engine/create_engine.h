@@ -28,8 +28,14 @@ Status CheckEngineName(std::string_view engine);
 Result<const PjrtPlugin*> LoadEnginePlugin(std::string_view engine);
 
 // What a run's record says of an engine beside its name: "" for "cpu", else the plug-in's library
-// and its versions. Loads the plug-in, opens no device.
-Result<std::string> EnginePluginText(std::string_view engine);
+// and its versions, and what changes the last bits. Loads the plug-in, opens no device.
+Result<std::string> EnginePluginText(std::string_view engine, bool cudnn_attention);
+
+// What the engine's plug-in is told when its devices are opened. Of a GPU's memory, the CUDA
+// plug-ins take a part at once and never more; three quarters unless told otherwise, which is meant
+// for processes that share a GPU. A tenth is left for what is not in that part, such as NCCL's
+// buffers.
+PjrtOptions ClientOptionsOf(std::string_view engine);
 
 // Whether the engine multiplies bf16 in hardware, as far as can be told without opening a device.
 bool EngineHasBf16(std::string_view engine);
@@ -41,6 +47,8 @@ struct EngineOptions {
   int64_t max_batch_tokens = 2048;
   DType stored_dtype = DType::kBf16;
   // Of the engines on devices, as PjrtEngineOptions has them.
+  double stored_share = 1;
+  bool cudnn_attention = false;
   DeviceMesh mesh = {};
   std::string executable_cache = {};
   std::optional<int64_t> device_timeout_ms = {};

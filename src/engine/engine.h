@@ -54,7 +54,7 @@ class Engine {
   // Runs the forward pass up to the deepest hook point and writes outputs[i] for the i-th hook
   // point of the list that the engine was created with. The same batch on the same machine type
   // gives the same bytes, in every process and for any number of threads; a row's bytes do not
-  // depend on which other rows are written.
+  // depend on which other rows are written, but for rounding where devices share a batch.
   // kInvalidArgument if a token id is outside the vocabulary or the batch is not as described
   // above. On an error the outputs are garbage.
   virtual Status Forward(const PackedBatch& batch, std::span<const HookOutput> outputs) = 0;

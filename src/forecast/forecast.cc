@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "base/check.h"
+#include "engine/pjrt/batch_sizes.h"
 #include "forecast/suggestions.h"
 #include "roofline/batch_estimate.h"
 
@@ -37,9 +38,26 @@ std::vector<HookVolume> HookVolumes(const ShardFormat& format, double rows) {
 struct RunWork {
   double flops = 0;
   double tokens = 0;
-  double bytes = 0;      // of all shards
-  double row_bytes = 0;  // of a token
+  double bytes = 0;         // of all shards
+  double rows = 0;          // that are stored of each hook point
+  double result_bytes = 0;  // of all hook points of one token, as they cross to the host
 };
+
+double ResultBytes(const ShardFormat& format) {
+  const DType dtype = HasScale(format.dtype) ? DType::kF32 : format.dtype;
+  double bytes = 0;
+  for (const ShardHook& hook : format.hooks) {
+    bytes += static_cast<double>(hook.width * DTypeBytes(dtype));
+  }
+  return bytes;
+}
+
+// Bytes that cross to the host for each token of a batch of so many.
+double ResultBytesOfToken(const RunWork& work, double batch_tokens) {
+  const auto size = static_cast<int64_t>(std::ceil(batch_tokens));
+  const auto rows = static_cast<int64_t>(std::ceil(batch_tokens * work.rows / work.tokens));
+  return work.result_bytes * static_cast<double>(RowCapacityFor(rows, size)) / batch_tokens;
+}
 
 // Seconds that one chip needs at the roofline, in batches of `batch_tokens`; says what bounds it.
 double RooflineSeconds(const Graph& pruned, const RunWork& work, int64_t batch_tokens,
@@ -49,7 +67,7 @@ double RooflineSeconds(const Graph& pruned, const RunWork& work, int64_t batch_t
   BatchEstimateInputs inputs{.pruned = pruned,
                              .tokens = tokens,
                              .flops = work.flops / batches,
-                             .row_bytes = work.row_bytes};
+                             .row_bytes = ResultBytesOfToken(work, tokens)};
   forecast.chips_a_batch = ChipsForModel(inputs, chip);
   inputs.chips = forecast.chips_a_batch.value_or(1);
   const Roofline roofline = RooflineOf(chip, EstimateBatchWork(inputs));
@@ -136,7 +154,8 @@ Result<Forecast> MakeForecast(const ForecastInputs& inputs) {
   const RunWork work{.flops = forecast.flops.all(),
                      .tokens = survey.tokens.value,
                      .bytes = forecast.bytes,
-                     .row_bytes = forecast.bytes_per_token};
+                     .rows = survey.rows.value,
+                     .result_bytes = ResultBytes(inputs.format)};
   for (const MachinePrice& machine : inputs.machines) {
     forecast.machines.push_back(
         ForecastFor(machine, pruned, work, inputs.batch_tokens, inputs.workers));

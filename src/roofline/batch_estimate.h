@@ -14,7 +14,7 @@ struct BatchEstimateInputs {
   const Graph& pruned;   // to the hook points that are stored
   double tokens = 0;     // of a batch
   double flops = 0;      // of a batch, useful ones
-  double row_bytes = 0;  // of the stored rows of a token, as they cross to the host
+  double row_bytes = 0;  // of the rows that cross to the host, for each token of a batch
   int64_t chips = 1;     // that share each batch
 };
 

@@ -122,6 +122,23 @@ Result<TokenSelection> ParseTokenSelection(std::string_view tokens, std::string_
   return selection;
 }
 
+double LikelyShare(const TokenSelection& selection) {
+  switch (selection.kind) {
+    case TokenSelection::Kind::kAll:
+      return 1;
+    case TokenSelection::Kind::kLast:
+      return 0;
+    case TokenSelection::Kind::kAssistant:
+    case TokenSelection::Kind::kAfter:
+      return 0.5;
+    case TokenSelection::Kind::kEvery:
+      return 1 / static_cast<double>(selection.interval);
+    case TokenSelection::Kind::kFraction:
+      return selection.fraction;
+  }
+  return 1;
+}
+
 uint64_t FractionSeed(int64_t run_seed, int64_t record_index, int64_t variant) {
   return SeedOf(fmt::format("{}\n{}\n{}\ntokens", run_seed, record_index, variant));
 }

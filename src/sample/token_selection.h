@@ -42,6 +42,10 @@ struct TokenSelection {
 // flag.
 Result<TokenSelection> ParseTokenSelection(std::string_view tokens, std::string_view exclude);
 
+// The part of a data set's tokens that are selected, as far as it is known without the texts: of
+// kLast as good as none, of kAssistant and kAfter a half, which is a guess.
+double LikelyShare(const TokenSelection& selection);
+
 // The seed of kFraction, which draws one number for each token of a sample, stored or not, so that
 // everybody selects the same.
 uint64_t FractionSeed(int64_t run_seed, int64_t record_index, int64_t variant);

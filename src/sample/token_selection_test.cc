@@ -131,6 +131,15 @@ TEST(TokenSelectionTest, TheFractionIsHeldOnAverage) {
   EXPECT_NEAR(static_cast<double>(selected->size()), 10'000, 400);
 }
 
+TEST(TokenSelectionTest, LikelyShares) {
+  EXPECT_EQ(LikelyShare(Parsed("all", "special")), 1);
+  EXPECT_EQ(LikelyShare(Parsed("last")), 0);
+  EXPECT_EQ(LikelyShare(Parsed("every:4")), 0.25);
+  EXPECT_EQ(LikelyShare(Parsed("fraction:0.1")), 0.1);
+  EXPECT_EQ(LikelyShare(Parsed("after:x")), 0.5);
+  EXPECT_EQ(LikelyShare(Parsed("assistant")), 0.5);
+}
+
 TEST(TokenSelectionFuzzTest, EverySettingIsReadOrRefused) {
   const std::string pieces[] = {"all", "last", "after:", "every:", "fraction:", "1",  "0.5",
                                 "\\n", "\\",   "\xff",   ":",      "-",         "e9", "assistant",

@@ -28,6 +28,15 @@ void FillEmbedded(const PackedBatch& batch, const WeightView& embedding, HostArr
   }
 }
 
+// What is left repeats the last one: never falling, as the program expects.
+void FillRows(const PackedBatch& batch, HostArray& out) {
+  THRESHER_CHECK(batch.stored_tokens && batch.row_count() > 0);
+  THRESHER_CHECK(batch.row_count() <= out.type().shape[0]);
+  auto* rows = out.as<int32_t>();
+  int32_t* padding = std::ranges::copy(*batch.stored_tokens, rows).out;
+  std::fill(padding, rows + out.type().shape[0], batch.stored_tokens->back());
+}
+
 // A padding token sees itself alone.
 void FillStarts(const PackedBatch& batch, HostArray& out) {
   auto* starts = out.as<int32_t>();
@@ -68,6 +77,9 @@ std::vector<HostArray> MakeBatchInputs(const GraphProgram& program, const Packed
     switch (meaning->input) {
       case BatchInput::kEmbedded:
         FillEmbedded(batch, embedding, array);
+        break;
+      case BatchInput::kRows:
+        FillRows(batch, array);
         break;
       case BatchInput::kStarts:
         FillStarts(batch, array);

@@ -11,7 +11,8 @@
 
 namespace thresher {
 
-// Fills in the batch arguments of a program, in their order, for a batch of at most its tokens.
+// Fills in the batch arguments of a program, in their order, for a batch of at most its tokens and,
+// where it picks rows, that stores at least one and at most so many.
 // What is left is padding: a segment of its own, at position 0, of zeros. `ropes` [program.ropes]
 // grow to the longest sequence.
 std::vector<HostArray> MakeBatchInputs(const GraphProgram& program, const PackedBatch& batch,

@@ -9,13 +9,14 @@
 
 #include "base/check.h"
 #include "engine/pjrt/attention_writer.h"
+#include "engine/pjrt/cudnn_attention.h"
 #include "engine/pjrt/layer_loop.h"
 #include "engine/pjrt/weight_split.h"
 
 namespace thresher {
 namespace {
 
-// One [stored, tokens, width] result of the loop: the rows of a value of every iteration in which a
+// One [stored, rows, width] result of the loop: the rows of a value of every iteration in which a
 // hook point asks for it.
 struct StackedHook {
   size_t place;                // of the value in an iteration
@@ -38,13 +39,16 @@ class ProgramWriter {
     if (options.loop_layers) loop_ = FindLayerLoop(graph);
     for (const HookPoint& hook : hooks) is_hooked_[graph.hooks().at(hook)] = true;
     for (size_t n = 0; n < graph.nodes().size(); ++n) producers_[graph.nodes()[n].output] = n;
-    program_.results_are_split = options.devices > 1 && options.tokens % options.devices == 0;
+    program_.picks_rows = options.picked_rows.has_value();
+    program_.results_are_split =
+        options.devices > 1 && options.result_rows() % options.devices == 0;
     program_.hooks.resize(hooks.size());
   }
 
   Result<GraphProgram> Write() && {
     DeclareWeights();
     DeclareBatchInputs();
+    WriteBias();
     const std::vector<Node>& nodes = graph_.nodes();
     for (size_t n = 0; n < nodes.size(); ++n) {
       if (loop_ && n == loop_->first) {
@@ -134,13 +138,34 @@ class ProgramWriter {
         }
       }
     }
+    if (options_.picked_rows) {
+      rows_place_ = shared_.size();
+      shared_.push_back(Declare({DType::kI32, {*options_.picked_rows}}, {},
+                                BatchArgument{.input = BatchInput::kRows}));
+    }
     const bool attends = std::ranges::any_of(graph_.nodes(), [](const Node& node) {
       return std::holds_alternative<Attention>(node.operation);
     });
     if (attends) {
+      starts_place_ = shared_.size();
       shared_.push_back(
           Declare({DType::kI32, {tokens}}, {}, BatchArgument{.input = BatchInput::kStarts}));
     }
+  }
+
+  bool HasCudnn(const Attention& attention) const {
+    return options_.cudnn_attention && !options_.has_online_attention() &&
+           CudnnCanAttend(attention, options_.tokens);
+  }
+
+  void WriteBias() {
+    const bool is_needed = std::ranges::any_of(graph_.nodes(), [&](const Node& node) {
+      const auto* attention = std::get_if<Attention>(&node.operation);
+      return attention != nullptr && HasCudnn(*attention);
+    });
+    if (!is_needed) return;
+    bias_place_ = shared_.size();
+    shared_.push_back(WriteSequenceBias(w_, shared_[starts_place_]));
   }
 
   // --- operations ---
@@ -198,7 +223,10 @@ class ProgramWriter {
     const AttentionInputs inputs = {.q = w_.Convert(ValueOf(attention.q), options_.compute),
                                     .k = w_.Convert(ValueOf(attention.k), options_.compute),
                                     .v = w_.Convert(ValueOf(attention.v), options_.compute),
-                                    .starts = shared_.back()};
+                                    .starts = shared_[starts_place_]};
+    if (HasCudnn(attention)) {
+      return WriteCudnnAttention(w_, attention, inputs, shared_[*bias_place_]);
+    }
     const auto write = options_.has_online_attention() ? WriteOnlineAttention : WriteAttention;
     return w_.Convert(write(w_, attention, inputs, options_.attention_block), options_.compute);
   }
@@ -215,13 +243,20 @@ class ProgramWriter {
 
   // --- results ---
 
+  // The rows of a hook point as they cross to the host.
+  HloValue StoredRows(ValueId value) {
+    HloValue rows = ValueOf(value);
+    if (rows_place_) rows = w_.PickRows(rows, shared_[*rows_place_]);
+    return w_.Convert(rows, StoredDType());
+  }
+
   size_t AddResult(const HloValue& value) {
     results_.push_back(value);
     program_.results.push_back(value.type);
     Sharding sharding;
     if (program_.results_are_split) {
       sharding.assign(value.type.shape.size(), false);
-      sharding[value.type.shape.size() - 2] = true;  // the tokens
+      sharding[value.type.shape.size() - 2] = true;  // the rows
     }
     result_shardings_.push_back(std::move(sharding));
     return results_.size() - 1;
@@ -229,7 +264,7 @@ class ProgramWriter {
 
   void AddPlainResult(ValueId value) {
     if (!is_hooked_.contains(value)) return;
-    const size_t result = AddResult(w_.Convert(ValueOf(value), StoredDType()));
+    const size_t result = AddResult(StoredRows(value));
     for (size_t h = 0; h < hooks_.size(); ++h) {
       if (graph_.hooks().at(hooks_[h]) == value) program_.hooks[h] = {.result = result};
     }
@@ -292,8 +327,8 @@ class ProgramWriter {
     for (const size_t place : loop_->carried) initial.push_back(InitialOf(place));
     for (const StackedHook& hook : stacked) {
       const int64_t width = graph_.width(LoopNode(0, hook.place).output);
-      initial.push_back(
-          w_.Broadcast(w_.Constant(0, StoredDType()), {hook.elements, options_.tokens, width}, {}));
+      initial.push_back(w_.Broadcast(w_.Constant(0, StoredDType()),
+                                     {hook.elements, options_.result_rows(), width}, {}));
     }
     for (const ParameterId id : parameters) initial.push_back(WeightOf(id));
     initial.insert(initial.end(), shared_.begin(), shared_.end());
@@ -343,7 +378,7 @@ class ProgramWriter {
     }
     for (size_t h = 0; h < stacked.size(); ++h) {
       const StackedHook& hook = stacked[h];
-      const HloValue rows = w_.Convert(ValueOf(LoopNode(0, hook.place).output), StoredDType());
+      const HloValue rows = StoredRows(LoopNode(0, hook.place).output);
       const bool keeps_all = hook.kept == static_cast<int64_t>(loop_->count);
       const HloValue slot = keeps_all ? index : w_.DynamicElement(w_.Integers(hook.slots), index);
       next[first_hook + h] = w_.ReplaceElement(carried[first_hook + h], rows, slot);
@@ -374,8 +409,13 @@ class ProgramWriter {
   // What is known by these names where the writer stands: in the loop's body, other values.
   std::vector<HloValue> values_;   // by value id; without a name: not yet
   std::vector<HloValue> weights_;  // by parameter id
-  std::vector<HloValue> shared_;   // cosines and sines of each rope, then starts
+  std::vector<HloValue> shared_;   // cosines and sines of each rope, then the others
   std::optional<HloValue> embedded_;
+
+  // In shared_.
+  std::optional<size_t> rows_place_;  // the row numbers
+  size_t starts_place_ = 0;
+  std::optional<size_t> bias_place_;  // WriteSequenceBias
 
   std::vector<HloValue> results_;
   std::vector<Sharding> result_shardings_;
@@ -387,6 +427,9 @@ class ProgramWriter {
 Result<GraphProgram> WriteGraphProgram(const Graph& graph, const std::vector<HookPoint>& hooks,
                                        const GraphProgramOptions& options) {
   THRESHER_CHECK(options.tokens > 0 && options.devices > 0 && options.attention_block > 0);
+  THRESHER_CHECK(options.result_rows() > 0 && options.result_rows() <= options.tokens);
+  THRESHER_CHECK(!options.cudnn_attention ||
+                 (options.compute == DType::kBf16 && options.devices == 1));
   THRESHER_CHECK(options.compute == DType::kF32 || options.compute == DType::kBf16);
   ASSIGN_OR_RETURN(const Graph pruned, graph.PrunedTo(hooks));
   return ProgramWriter(graph, pruned, hooks, options).Write();

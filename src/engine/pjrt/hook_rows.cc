@@ -31,7 +31,7 @@ class HookRows {
     rows_per_device_ = type_.shape[rank - 2] / devices_;
   }
 
-  // Rows of tokens [first, first + count) to output rows from `row` on.
+  // Rows [first, first + count) of the result to output rows from `row` on.
   void Copy(int64_t first, int64_t count, int64_t row) const {
     while (count > 0) {
       const int64_t device = first / rows_per_device_;
@@ -66,19 +66,20 @@ class HookRows {
 
 }  // namespace
 
-void WriteHookRows(const GraphProgram& program, const ResultParts& parts, int64_t token_count,
-                   const std::optional<std::vector<int32_t>>& stored_tokens, DType stored,
-                   std::span<const HookOutput> outputs) {
+void WriteHookRows(const GraphProgram& program, const ResultParts& parts, const PackedBatch& batch,
+                   DType stored, std::span<const HookOutput> outputs) {
+  // The device has picked them, or there is nothing to pick.
+  const bool all_in_order = program.picks_rows || !batch.stored_tokens;
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     for (size_t hook = next++; hook < outputs.size(); hook = next++) {
       const HookRows rows(program, parts, hook, stored, outputs[hook]);
-      if (!stored_tokens) {
-        rows.Copy(0, token_count, 0);
+      if (all_in_order) {
+        rows.Copy(0, batch.row_count(), 0);
         continue;
       }
-      for (size_t r = 0; r < stored_tokens->size(); ++r) {
-        rows.Copy((*stored_tokens)[r], 1, static_cast<int64_t>(r));
+      for (size_t r = 0; r < batch.stored_tokens->size(); ++r) {
+        rows.Copy((*batch.stored_tokens)[r], 1, static_cast<int64_t>(r));
       }
     }
   };

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,11 +15,10 @@ namespace thresher {
 // A program's results in host memory: parts[r][d] is what device d of the group gave for result r.
 using ResultParts = std::vector<std::vector<const std::byte*>>;
 
-// Writes the rows of the stored tokens (nothing: of all `token_count`) of every hook point to its
-// output, converted to `stored` where the results are not in it. Uses a few threads.
-void WriteHookRows(const GraphProgram& program, const ResultParts& parts, int64_t token_count,
-                   const std::optional<std::vector<int32_t>>& stored_tokens, DType stored,
-                   std::span<const HookOutput> outputs);
+// Writes the rows that the batch stores of every hook point to its output, converted to `stored`
+// where the results are not in it. Uses a few threads.
+void WriteHookRows(const GraphProgram& program, const ResultParts& parts, const PackedBatch& batch,
+                   DType stored, std::span<const HookOutput> outputs);
 
 }  // namespace thresher
 

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
+#include <cmath>
+#include <compare>
 #include <deque>
 #include <future>
 #include <map>
@@ -14,6 +15,8 @@
 #include "engine/common/rope_table.h"
 #include "engine/pjrt/batch_inputs.h"
 #include "engine/pjrt/batch_run.h"
+#include "engine/pjrt/batch_sizes.h"
+#include "engine/pjrt/cudnn_attention.h"
 #include "engine/pjrt/device_weights.h"
 #include "engine/pjrt/executable_cache.h"
 #include "engine/pjrt/graph_program.h"
@@ -22,16 +25,8 @@
 namespace thresher {
 namespace {
 
-// Rows of a batch are a multiple of this, where there are that many: what matrix units like.
-constexpr int64_t kRowGranule = 128;
-constexpr int64_t kSmallGranule = 16;
 // While one batch is computed, the results of another are copied.
 constexpr size_t kBatchesPerGroup = 2;
-
-int64_t RoundedUp(int64_t value) {
-  const int64_t granule = value < kRowGranule ? kSmallGranule : kRowGranule;
-  return (value + granule - 1) / granule * granule;
-}
 
 // On a GPU every turn of a loop whose end is known only when it runs waits for the host, which
 // costs about what a block's products do; there the loops must earn more than the skipped blocks.
@@ -55,9 +50,16 @@ struct OwnedBatch {
   }
 };
 
-// The program for one number of rows, compiled for each group of devices.
-struct SizedProgram {
+// What a program is compiled for.
+struct ProgramSize {
   int64_t tokens = 0;
+  int64_t rows = 0;  // of each hook point that cross to the host; `tokens`: all of them
+
+  auto operator<=>(const ProgramSize&) const = default;
+};
+
+// The program of one size, compiled for each group of devices.
+struct SizedProgram {
   GraphProgram program;
   std::vector<PjrtExecutable> executables;  // [1]: runs on any device; else one for each group
 };
@@ -94,11 +96,13 @@ class PjrtEngine final : public Engine {
   };
 
   Status MakeGroups();
+  Status CheckCudnn() const;
   Status FindEmbedding(const WeightLookup& lookup);
-  GraphProgramOptions ProgramOptions(int64_t tokens) const;
-  Result<SizedProgram> Compile(int64_t tokens);
+  GraphProgramOptions ProgramOptions(const ProgramSize& size) const;
+  ProgramSize LargestSize() const;
+  Result<SizedProgram> Compile(const ProgramSize& size);
   Result<SizedProgram> CompileLargest();
-  Result<const SizedProgram*> ProgramFor(int64_t tokens);
+  Result<const SizedProgram*> ProgramFor(const PackedBatch& batch);
   InFlight Start(OwnedBatch batch);
   Status Collect(InFlight& in_flight);
   Status RunInParts(const OwnedBatch& batch, const Status& why);
@@ -116,8 +120,8 @@ class PjrtEngine final : public Engine {
   DeviceWeights weights_;
   WeightView embedding_;
   std::vector<RopeTable> ropes_;
-  std::map<int64_t, SizedProgram> programs_;  // by tokens
-  int64_t largest_;                           // batches of several sequences have no more rows
+  std::map<ProgramSize, SizedProgram> programs_;
+  int64_t largest_;  // batches of several sequences have no more tokens
   size_t next_group_ = 0;
   std::deque<InFlight> in_flight_;
 };
@@ -148,6 +152,28 @@ Status PjrtEngine::MakeGroups() {
   return OkStatus();
 }
 
+Status PjrtEngine::CheckCudnn() const {
+  if (!options_.cudnn_attention) return OkStatus();
+  if (client_->platform() != "cuda") {
+    return InvalidArgument(
+        fmt::format("attention by cuDNN needs devices of the platform cuda, and "
+                    "these are of {}",
+                    client_->platform()));
+  }
+  if (options_.compute != DType::kBf16 || options_.mesh.model > 1) {
+    return InvalidArgument(
+        "attention by cuDNN needs --compute bf16 and a batch for each device (--mesh model=1)");
+  }
+  const bool any = std::ranges::any_of(graph_.nodes(), [&](const Node& node) {
+    const auto* attention = std::get_if<Attention>(&node.operation);
+    return attention != nullptr && CudnnCanAttend(*attention, largest_);
+  });
+  if (any) return OkStatus();
+  return InvalidArgument(
+      "cuDNN has no attention for this model: its heads have more than 128 channels, or a number "
+      "that is no multiple of 8, or look through a window shorter than the batch");
+}
+
 Status PjrtEngine::FindEmbedding(const WeightLookup& lookup) {
   for (const Node& node : graph_.nodes()) {
     const auto* embed = std::get_if<Embed>(&node.operation);
@@ -158,8 +184,9 @@ Status PjrtEngine::FindEmbedding(const WeightLookup& lookup) {
   return InvalidArgument("the model has no embedding table");
 }
 
-GraphProgramOptions PjrtEngine::ProgramOptions(int64_t tokens) const {
-  return {.tokens = tokens,
+GraphProgramOptions PjrtEngine::ProgramOptions(const ProgramSize& size) const {
+  return {.tokens = size.tokens,
+          .picked_rows = size.rows < size.tokens ? std::optional(size.rows) : std::nullopt,
           .compute = options_.compute,
           .stored = options_.stored_dtype,
           .embedding = embedding_.dtype,
@@ -167,13 +194,19 @@ GraphProgramOptions PjrtEngine::ProgramOptions(int64_t tokens) const {
           .loop_layers = options_.loop_layers,
           .attention_block = options_.attention_block,
           .whole_attention_up_to =
-              options_.whole_attention_up_to.value_or(WholeAttentionUpTo(*client_))};
+              options_.whole_attention_up_to.value_or(WholeAttentionUpTo(*client_)),
+          .cudnn_attention = options_.cudnn_attention};
 }
 
-Result<SizedProgram> PjrtEngine::Compile(int64_t tokens) {
+// That of most batches.
+ProgramSize PjrtEngine::LargestSize() const {
+  const double rows = std::ceil(options_.stored_share * static_cast<double>(largest_));
+  return {.tokens = largest_, .rows = RowCapacityFor(static_cast<int64_t>(rows), largest_)};
+}
+
+Result<SizedProgram> PjrtEngine::Compile(const ProgramSize& size) {
   SizedProgram sized;
-  sized.tokens = tokens;
-  ASSIGN_OR_RETURN(sized.program, WriteGraphProgram(graph_, hooks_, ProgramOptions(tokens)));
+  ASSIGN_OR_RETURN(sized.program, WriteGraphProgram(graph_, hooks_, ProgramOptions(size)));
   CompileOptions options{.partitions = options_.mesh.model, .device_ids = {}};
   for (const std::vector<PjrtDevice>& group : groups_) {
     if (options.partitions > 1) {
@@ -183,7 +216,7 @@ Result<SizedProgram> PjrtEngine::Compile(int64_t tokens) {
     Result<PjrtExecutable> executable = cache_.Get(sized.program.module, options);
     if (!executable.ok()) {
       return executable.status().WithContext(
-          fmt::format("compiling the program for {} tokens", tokens));
+          fmt::format("compiling the program for {} tokens", size.tokens));
     }
     sized.executables.push_back(*std::move(executable));
     if (options.partitions == 1) break;
@@ -194,7 +227,7 @@ Result<SizedProgram> PjrtEngine::Compile(int64_t tokens) {
 // Of the largest size that fits the device's memory, as the compiler says.
 Result<SizedProgram> PjrtEngine::CompileLargest() {
   while (true) {
-    Result<SizedProgram> sized = Compile(largest_);
+    Result<SizedProgram> sized = Compile(LargestSize());
     if (sized.status().code() != Code::kResourceExhausted) return sized;
     RETURN_IF_ERROR(ShrinkBelow(largest_, sized.status()));
   }
@@ -202,10 +235,11 @@ Result<SizedProgram> PjrtEngine::CompileLargest() {
 
 // The program of the usual size is compiled while the weights are on their way.
 Status PjrtEngine::Load(const WeightLookup& lookup) {
+  RETURN_IF_ERROR(CheckCudnn().WithContext("--device-attention"));
   RETURN_IF_ERROR(MakeGroups());
   RETURN_IF_ERROR(FindEmbedding(lookup));
   ASSIGN_OR_RETURN(const GraphProgram program,
-                   WriteGraphProgram(graph_, hooks_, ProgramOptions(largest_)));
+                   WriteGraphProgram(graph_, hooks_, ProgramOptions(LargestSize())));
   for (const std::vector<float>& frequencies : program.ropes) ropes_.emplace_back(frequencies);
   std::future<Result<SizedProgram>> compiling =
       std::async(std::launch::async, [&] { return CompileLargest(); });
@@ -213,12 +247,15 @@ Status PjrtEngine::Load(const WeightLookup& lookup) {
   Result<SizedProgram> compiled = compiling.get();
   ASSIGN_OR_RETURN(weights_, std::move(weights));
   ASSIGN_OR_RETURN(SizedProgram usual, std::move(compiled));
-  programs_.emplace(largest_, std::move(usual));
+  programs_.emplace(LargestSize(), std::move(usual));
   return OkStatus();
 }
 
-Result<const SizedProgram*> PjrtEngine::ProgramFor(int64_t tokens) {
-  const int64_t size = BatchSizeFor(tokens, options_.max_batch_tokens);
+Result<const SizedProgram*> PjrtEngine::ProgramFor(const PackedBatch& batch) {
+  const int64_t tokens = BatchSizeFor(batch.token_count(), options_.max_batch_tokens);
+  const ProgramSize size = {
+      .tokens = tokens,
+      .rows = batch.stored_tokens ? RowCapacityFor(batch.row_count(), tokens) : tokens};
   const auto found = programs_.find(size);
   if (found != programs_.end()) return &found->second;
   ASSIGN_OR_RETURN(SizedProgram sized, Compile(size));
@@ -233,7 +270,7 @@ PjrtEngine::InFlight PjrtEngine::Start(OwnedBatch batch) {
     if (packed.token_count() > largest_ && packed.sequence_offsets.size() > 2) {
       return ResourceExhausted("an earlier batch of that size did not fit");
     }
-    ASSIGN_OR_RETURN(in_flight.sized, ProgramFor(packed.token_count()));
+    ASSIGN_OR_RETURN(in_flight.sized, ProgramFor(packed));
     const SizedProgram& sized = *in_flight.sized;
     const size_t group = next_group_++ % groups_.size();
     in_flight.run = std::make_unique<BatchRun>(
@@ -278,8 +315,7 @@ Status PjrtEngine::Collect(InFlight& in_flight) {
   if (IsTimeout(ended) && options_.on_hang) options_.on_hang(ended.message());
   RETURN_IF_ERROR(ended);
   if (in_flight.run->results().empty()) return OkStatus();
-  WriteHookRows(in_flight.sized->program, in_flight.run->results(),
-                in_flight.batch.packed().token_count(), in_flight.batch.stored,
+  WriteHookRows(in_flight.sized->program, in_flight.run->results(), in_flight.batch.packed(),
                 options_.stored_dtype, in_flight.batch.outputs);
   return OkStatus();
 }
@@ -368,23 +404,6 @@ Status PjrtEngine::RunInParts(const OwnedBatch& batch, const Status& why) {
 }
 
 }  // namespace
-
-std::vector<int64_t> BatchSizes(int64_t max_batch_tokens) {
-  std::vector<int64_t> sizes;
-  for (const int64_t eighths : {1, 2, 4, 6, 8}) {
-    const int64_t size = RoundedUp((max_batch_tokens * eighths + 7) / 8);
-    if (sizes.empty() || size > sizes.back()) sizes.push_back(size);
-  }
-  return sizes;
-}
-
-int64_t BatchSizeFor(int64_t tokens, int64_t max_batch_tokens) {
-  const std::vector<int64_t> sizes = BatchSizes(max_batch_tokens);
-  const auto size = std::ranges::lower_bound(sizes, tokens);
-  if (size != sizes.end()) return *size;
-  const auto times = static_cast<uint64_t>((tokens + sizes.back() - 1) / sizes.back());
-  return sizes.back() * static_cast<int64_t>(std::bit_ceil(times));
-}
 
 Result<std::unique_ptr<Engine>> CreatePjrtEngine(std::unique_ptr<PjrtClient> client,
                                                  const Graph& graph, const WeightLookup& lookup,

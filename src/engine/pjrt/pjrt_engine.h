@@ -23,11 +23,15 @@ struct PjrtEngineOptions {
   DType compute = DType::kBf16;  // kF32 or kBf16
   DType stored_dtype = DType::kBf16;
   int64_t max_batch_tokens = 2048;
+  // Of a batch's tokens, the part whose rows are likely to be stored: what is compiled beside the
+  // upload of the weights.
+  double stored_share = 1;
   DeviceMesh mesh;
   bool loop_layers = true;        // GraphProgramOptions
   int64_t attention_block = 512;  // GraphProgramOptions
   // GraphProgramOptions; nothing: what suits the plug-in.
   std::optional<int64_t> whole_attention_up_to;
+  bool cudnn_attention = false;  // GraphProgramOptions
   std::string executable_cache;  // folder of compiled programs; empty: none is kept
   // A batch that is not there after so long means a device that hangs: `on_hang` is called with a
   // message, and must not return, for nothing that the device holds can be freed.
@@ -40,8 +44,10 @@ struct PjrtEngineOptions {
 
 // The engine that runs the graph on the devices of a PJRT client: weights go to the devices once,
 // batches are padded to one of a few sizes, each of which is compiled when it is first needed, and
-// two batches are in flight on each group of devices. `lookup`'s data must outlive the engine.
-// kInvalidArgument if the model has no such hook point or the mesh does not fit the devices;
+// two batches are in flight on each group of devices. Of a batch that stores selected tokens only,
+// only their rows cross to the host. `lookup`'s data must outlive the engine.
+// kInvalidArgument if the model has no such hook point, the mesh does not fit the devices, or
+// attention cannot be cuDNN's;
 // kResourceExhausted if the weights do not fit.
 //
 // A batch for which the devices' memory does not suffice, as the compiler or the device says, is
@@ -50,14 +56,6 @@ Result<std::unique_ptr<Engine>> CreatePjrtEngine(std::unique_ptr<PjrtClient> cli
                                                  const Graph& graph, const WeightLookup& lookup,
                                                  const std::vector<HookPoint>& hooks,
                                                  const PjrtEngineOptions& options);
-
-// The sizes that batches are padded to, ascending; the last is `max_batch_tokens`, rounded up.
-// Single sequences that are longer have sizes of their own: see BatchSizeFor.
-std::vector<int64_t> BatchSizes(int64_t max_batch_tokens);
-
-// The size for a batch of that many tokens: the smallest that holds it; beyond the last, the next
-// power of two times the last.
-int64_t BatchSizeFor(int64_t tokens, int64_t max_batch_tokens);
 
 }  // namespace thresher
 

@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +28,17 @@ struct Captured {
   std::vector<std::vector<float>> scales;
   std::vector<HookOutput> outputs;
 };
+
+// Relative L2.
+double RelativeError(std::span<const float> expected, std::span<const float> found) {
+  double difference = 0;
+  double norm = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    difference += std::pow(double{found[i]} - expected[i], 2);
+    norm += double{expected[i]} * expected[i];
+  }
+  return std::sqrt(difference / norm);
+}
 
 class PjrtEngineTest : public testing::Test {
  protected:
@@ -51,8 +62,8 @@ class PjrtEngineTest : public testing::Test {
     Captured captured;
     for (const HookPoint& hook : hooks_) {
       const int64_t bytes = rows * graph_.width(graph_.hooks().at(hook)) * DTypeBytes(stored);
-      captured.rows.emplace_back(static_cast<size_t>(bytes));
-      captured.scales.emplace_back(static_cast<size_t>(rows));
+      captured.rows.emplace_back(static_cast<size_t>(bytes)).reserve(1);
+      captured.scales.emplace_back(static_cast<size_t>(rows)).reserve(1);  // never no memory
       captured.outputs.push_back({captured.rows.back().data(), captured.scales.back().data()});
     }
     return captured;
@@ -191,13 +202,8 @@ TEST_F(PjrtEngineTest, PackedEqualsOneByOne) {
       const auto* a = reinterpret_cast<const float*>(alone.rows[h].data());
       const auto* b =
           reinterpret_cast<const float*>(packed.rows[h].data()) + batch.offsets[s] * width;
-      double difference = 0;
-      double norm = 0;
-      for (size_t i = 0; i < values; ++i) {
-        difference += std::pow(double{a[i]} - b[i], 2);
-        norm += double{a[i]} * a[i];
-      }
-      EXPECT_LT(std::sqrt(difference / norm), 2e-6) << HookName(hooks_[h]) << ", sequence " << s;
+      EXPECT_LT(RelativeError({a, values}, {b, values}), 2e-6)
+          << HookName(hooks_[h]) << ", sequence " << s;
     }
   }
 }
@@ -213,22 +219,97 @@ TEST_F(PjrtEngineTest, ASubsetIsThatPartOfTheWhole) {
   EXPECT_EQ(WorstError(batch, Run(batch, InF32()), DType::kF32), 0);
 }
 
-TEST_F(PjrtEngineTest, OnlyStoredTokensAreWritten) {
-  Build({});
-  const TestBatch batch({10, 20}, 50, 5);
-  Result<std::unique_ptr<Engine>> engine = Create(InF32());
+// The rows that the host picks of all.
+std::vector<std::byte> Picked(const std::vector<std::byte>& rows, size_t tokens,
+                              const std::vector<int32_t>& stored) {
+  const size_t row_bytes = rows.size() / tokens;
+  std::vector<std::byte> picked;
+  for (const int32_t token : stored) {
+    const auto row = rows.begin() + static_cast<std::ptrdiff_t>(row_bytes) * token;
+    picked.insert(picked.end(), row, row + static_cast<std::ptrdiff_t>(row_bytes));
+  }
+  return picked;
+}
+
+// Few enough rows that the device picks them, and so many that the host does.
+std::vector<std::vector<int32_t>> Selections(const TestBatch& batch) {
+  const auto tokens = static_cast<int32_t>(batch.token_ids.size());
+  std::vector<std::vector<int32_t>> selections = {{}, {0}, {tokens - 1}, {0, tokens - 1}};
+  std::vector<int32_t> last_of_each;
+  for (size_t s = 1; s < batch.offsets.size(); ++s) {
+    last_of_each.push_back(static_cast<int32_t>(batch.offsets[s] - 1));
+  }
+  selections.push_back(last_of_each);
+  for (const int32_t interval : {17, 5, 2, 1}) {
+    selections.emplace_back();
+    for (int32_t token = 0; token < tokens; token += interval) selections.back().push_back(token);
+  }
+  return selections;
+}
+
+// Bit for bit, whatever device runs a batch.
+TEST_F(PjrtEngineTest, SelectedRowsAreThoseOfAllTokens) {
+  Build({.layers = 3});
+  const TestBatch batch(kLengths, 50, 5);
+  PjrtEngineOptions options = InF32();
+  options.mesh = {.data = 2, .model = 1};
+  options.stored_dtype = DType::kI8;
+  options.stored_share = 0.1;
+  Result<std::unique_ptr<Engine>> engine = Create(options);
+  ASSERT_TRUE(engine.ok()) << engine.status().message();
+  const Captured whole = Forward(**engine, batch.packed(), DType::kI8);
+  for (const std::vector<int32_t>& selection : Selections(batch)) {
+    PackedBatch selected = batch.packed();
+    selected.stored_tokens = selection;
+    const Captured part = Forward(**engine, selected, DType::kI8);
+    for (size_t h = 0; h < hooks_.size(); ++h) {
+      EXPECT_EQ(part.rows[h], Picked(whole.rows[h], batch.token_ids.size(), selection))
+          << HookName(hooks_[h]) << ", " << selection.size() << " rows";
+      for (size_t r = 0; r < selection.size(); ++r) {
+        EXPECT_EQ(part.scales[h][r], whole.scales[h][static_cast<size_t>(selection[r])]);
+      }
+    }
+  }
+}
+
+// The compiler divides the work of devices that share a batch in another way, and rounding with it.
+TEST_F(PjrtEngineTest, SelectedRowsOfDevicesThatShareABatch) {
+  Build({.layers = 3});
+  const TestBatch batch(kLengths, 50, 5);
+  PjrtEngineOptions options = InF32();
+  options.mesh = {.data = 1, .model = 2};
+  Result<std::unique_ptr<Engine>> engine = Create(options);
   ASSERT_TRUE(engine.ok()) << engine.status().message();
   const Captured whole = Forward(**engine, batch.packed(), DType::kF32);
-  const std::vector<int32_t> stored = {0, 9, 10, 29};
+  const std::vector<int32_t> selection = {0, 9, 10, 30, 31, 130, 245};
   PackedBatch selected = batch.packed();
-  selected.stored_tokens = stored;
+  selected.stored_tokens = selection;
   const Captured part = Forward(**engine, selected, DType::kF32);
   for (size_t h = 0; h < hooks_.size(); ++h) {
-    const size_t row_bytes = part.rows[h].size() / stored.size();
-    for (size_t r = 0; r < stored.size(); ++r) {
-      const auto from = static_cast<size_t>(stored[r]) * row_bytes;
-      EXPECT_EQ(std::memcmp(&part.rows[h][r * row_bytes], &whole.rows[h][from], row_bytes), 0);
-    }
+    const auto expected = Picked(whole.rows[h], batch.token_ids.size(), selection);
+    ASSERT_EQ(part.rows[h].size(), expected.size());
+    const auto* a = reinterpret_cast<const float*>(expected.data());
+    const auto* b = reinterpret_cast<const float*>(part.rows[h].data());
+    EXPECT_LT(RelativeError({a, expected.size() / 4}, {b, expected.size() / 4}), 1e-6)
+        << HookName(hooks_[h]);
+  }
+}
+
+// A program without a loop, whose results are not stacked.
+TEST_F(PjrtEngineTest, SelectedRowsWithoutALoop) {
+  Build({});
+  const TestBatch batch(kLengths, 50, 5);
+  PjrtEngineOptions options = InF32();
+  options.loop_layers = false;
+  Result<std::unique_ptr<Engine>> engine = Create(options);
+  ASSERT_TRUE(engine.ok()) << engine.status().message();
+  const Captured whole = Forward(**engine, batch.packed(), DType::kF32);
+  const std::vector<int32_t> selection = {0, 9, 10, 245};
+  PackedBatch selected = batch.packed();
+  selected.stored_tokens = selection;
+  const Captured part = Forward(**engine, selected, DType::kF32);
+  for (size_t h = 0; h < hooks_.size(); ++h) {
+    EXPECT_EQ(part.rows[h], Picked(whole.rows[h], batch.token_ids.size(), selection));
   }
 }
 
@@ -298,17 +379,6 @@ TEST_F(PjrtEngineTest, BadBatchesAreRefused) {
   const std::vector<int32_t> ids = {1, 50, 2};
   const Status status = (*engine)->Forward({ids, offsets}, room.outputs);
   EXPECT_THAT(status.message(), HasSubstr("token id 50 (token 1 of the batch)"));
-}
-
-TEST(BatchSizesTest, AFewSizesUpToTheLargest) {
-  EXPECT_THAT(BatchSizes(2048), ElementsAre(256, 512, 1024, 1536, 2048));
-  EXPECT_THAT(BatchSizes(1), ElementsAre(16));
-  EXPECT_THAT(BatchSizes(100), ElementsAre(16, 32, 64, 80, 112));
-  EXPECT_EQ(BatchSizeFor(1, 2048), 256);
-  EXPECT_EQ(BatchSizeFor(1025, 2048), 1536);
-  EXPECT_EQ(BatchSizeFor(2048, 2048), 2048);
-  EXPECT_EQ(BatchSizeFor(2049, 2048), 4096);
-  EXPECT_EQ(BatchSizeFor(9000, 2048), 16384);
 }
 
 }  // namespace

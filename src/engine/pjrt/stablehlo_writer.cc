@@ -67,6 +67,28 @@ std::string Joined(const std::vector<HloValue>& values, bool types) {
   return text;
 }
 
+// A layout: the axes of a value as they lie in memory, from the innermost.
+std::string LayoutText(const std::vector<int64_t>& minor_to_major) {
+  return fmt::format("dense<[{}]> : tensor<{}xindex>", fmt::join(minor_to_major, ", "),
+                     minor_to_major.size());
+}
+
+std::string RowMajorText(size_t rank) {
+  std::vector<int64_t> axes;
+  for (size_t axis = rank; axis > 0; --axis) axes.push_back(static_cast<int64_t>(axis) - 1);
+  return LayoutText(axes);
+}
+
+// A text as MLIR quotes it: printable ASCII but for quotes and backslashes.
+std::string QuotedText(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    const bool is_plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
+    quoted += is_plain ? std::string(1, c) : fmt::format("\\{:02X}", static_cast<unsigned char>(c));
+  }
+  return quoted + '"';
+}
+
 std::string BlockHeader(const std::vector<HloValue>& values) {
   std::string text = "^bb0(";
   for (size_t i = 0; i < values.size(); ++i) {
@@ -369,6 +391,42 @@ HloValue StablehloWriter::ReplaceElement(const HloValue& stacked, const HloValue
     operands.resize(shape.size() + 2, zero);
   }
   return Emit("dynamic_update_slice", operands, "", stacked.type);
+}
+
+HloValue StablehloWriter::PickRows(const HloValue& value, const HloValue& rows) {
+  const std::vector<int64_t>& shape = value.type.shape;
+  if (!Check(shape.size() == 2 && rows.type.shape.size() == 1 && rows.type.dtype == DType::kI32,
+             "picked rows", {value, rows}, "needs a matrix and a list of i32 row numbers")) {
+    return value;
+  }
+  return Emit("gather", {value, rows},
+              fmt::format("dimension_numbers = #stablehlo.gather<offset_dims = [1], "
+                          "collapsed_slice_dims = [0], start_index_map = [0], "
+                          "index_vector_dim = 1>, indices_are_sorted = true, slice_sizes = {}",
+                          ArrayText(std::vector<int64_t>{1, shape[1]})),
+              {value.type.dtype, {rows.type.shape[0], shape[1]}});
+}
+
+HloValue StablehloWriter::CompilerCall(const HloCompilerCall& call,
+                                       const std::vector<HloValue>& operands) {
+  Check(AreAxes(call.minor_to_major, call.result.shape.size(), false) &&
+            call.minor_to_major.size() == call.result.shape.size(),
+        call.target, operands, "the layout has other axes than the result");
+  std::vector<std::string> layouts;
+  for (const HloValue& operand : operands) {
+    layouts.push_back(RowMajorText(operand.type.shape.size()));
+  }
+  constexpr int kReturnsStatus = 2;  // how the call tells of errors
+  const std::string attributes = fmt::format(
+      "api_version = {} : i32, backend_config = {}, call_target_name = {}, called_computations = "
+      "[], has_side_effect = false, operand_layouts = [{}], result_layouts = [{}, {}]",
+      kReturnsStatus, QuotedText(call.config), QuotedText(call.target), fmt::join(layouts, ", "),
+      LayoutText(call.minor_to_major), LayoutText({0}));
+  const std::string name = NewName();
+  body_ += fmt::format("{}:2 = \"stablehlo.custom_call\"({}) <{{{}}}> : ({}) -> ({}, {})\n", name,
+                       Joined(operands, false), attributes, Joined(operands, true),
+                       call.result.ToString(), "tensor<0xui8>");
+  return {name + "#0", call.result};
 }
 
 std::vector<HloValue> StablehloWriter::Loop(int64_t count, const std::vector<HloValue>& initial,

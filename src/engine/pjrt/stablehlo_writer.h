@@ -42,6 +42,14 @@ struct DotAxes {
   std::vector<int64_t> right_summed;
 };
 
+// A call of something that the device's compiler knows by name.
+struct HloCompilerCall {
+  std::string target;
+  std::string config;  // a text that tells it more
+  TensorType result;
+  std::vector<int64_t> minor_to_major;  // axes of the result as they lie in memory
+};
+
 // Writes a StableHLO module of one function, "main", as text in MLIR's generic form, which every
 // version of StableHLO since 1.0 reads. Shapes are inferred and checked before anything is printed:
 // the first operation whose operands do not fit is what Finish reports, and what comes after it is
@@ -98,6 +106,14 @@ class StablehloWriter {
   HloValue DynamicElement(const HloValue& stacked, const HloValue& index);
   // `stacked` with that element replaced.
   HloValue ReplaceElement(const HloValue& stacked, const HloValue& element, const HloValue& index);
+
+  // [rows, width]: the rows of `value` [n, width] whose numbers `rows` [rows] has, i32 from 0 to
+  // n - 1 that never fall.
+  HloValue PickRows(const HloValue& value, const HloValue& rows);
+
+  // The operands are row-major. Beside its result the call has working memory, of a size that the
+  // compiler chooses.
+  HloValue CompilerCall(const HloCompilerCall& call, const std::vector<HloValue>& operands);
 
   // Runs `body` `count` times. It is given the number of the iteration and the values that the last
   // one returned (first: `initial`), and returns as many of the same types. Constants and arguments

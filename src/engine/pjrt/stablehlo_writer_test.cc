@@ -239,6 +239,15 @@ TEST_F(StablehloWriterRunTest, ElementsAndLoop) {
             (Floats{1, 2, 4, 6, 9, 12}));
 }
 
+TEST_F(StablehloWriterRunTest, PickedRows) {
+  const Input rows = {{4, 2}, {1, 2, 3, 4, 5, 6, 7, 8}};
+  EXPECT_EQ(Run({rows},
+                [](auto& w, const auto& x) {
+                  return w.PickRows(x[0], w.Integers({0, 2, 3, 3}));
+                }),
+            (Floats{1, 2, 5, 6, 7, 8, 7, 8}));
+}
+
 // Mistakes are reported in our words, without a plug-in.
 std::string MessageOf(const std::function<HloValue(StablehloWriter&)>& write) {
   StablehloWriter writer;
@@ -286,6 +295,12 @@ TEST(StablehloWriterTest, OperandsThatDoNotFitAreNamed) {
                               })[0];
               }),
               HasSubstr("the body returns other types than it was given"));
+  EXPECT_THAT(
+      MessageOf([](StablehloWriter& w) {
+        const HloValue rows = w.Argument(F32({3}));
+        return w.PickRows(w.Argument(F32({4, 2})), rows);
+      }),
+      HasSubstr("picked rows of tensor<4x2xf32>, tensor<3xf32>: needs a matrix and a list"));
   EXPECT_THAT(MessageOf([](StablehloWriter& w) { return w.Exponential(w.Integer(3)); }),
               HasSubstr("not of floating-point values"));
 }
