@@ -14,8 +14,8 @@ Stores the residual stream after every layer of SmolLM2-135M-Instruct for 64 ARC
 bf16, with four worker processes. One of them is killed in the middle of its work and not restarted;
 the others take over. Then the run is verified, inspected and read from Python.
 
-Needs Debian bookworm with cargo 1.85 or newer, and root or sudo for apt packages. The first time
-takes some minutes to build and downloads about 120 MB; later about two minutes.
+Needs Debian bookworm with cargo 1.91 or newer, and root or sudo for apt packages. The first time
+it builds for about 20 minutes on two cores and downloads about 120 MB; later it takes two minutes.
 
   --keep   move the run of the last demo to .cache/old-runs/ instead of deleting it
   --help   this text

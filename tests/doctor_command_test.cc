@@ -69,6 +69,20 @@ TEST(DoctorCommandTest, AServerThatIsDownIsToldSoon) {
   EXPECT_LT(result.elapsed_ms, 60'000) << "the retry budget is two minutes a call";
 }
 
+// Without a region in the environment AWS is asked for the bucket's; here nobody answers.
+TEST(DoctorCommandTest, ABucketsRegionThatCannotBeFoundIsAskedFor) {
+  Command command = Thresher({"doctor", "s3://no-such-bucket/run"});
+  for (const char* variable : {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "NO_PROXY"}) {
+    command.environment[variable] = "";
+  }
+  command.environment["HTTPS_PROXY"] = "http://127.0.0.1:9";
+  const ProcessResult result = RunProcess(command);
+  EXPECT_EQ(result.exit_status, 1) << result.Describe();
+  EXPECT_THAT(result.out + result.err,
+              HasSubstr("cannot find the region of bucket \"no-such-bucket\""));
+  EXPECT_THAT(result.out + result.err, HasSubstr("set AWS_REGION"));
+}
+
 TEST(DoctorCommandTest, ASilentServerIsWaitedForAloud) {
   const LoopbackServer server([](const ReceivedRequest&, int) -> ServerAction {
     return {.send = "", .stall_after = true};

@@ -332,6 +332,17 @@ TEST_F(WatchedRunTest, OtherMachinesNeedTheToken) {
   EXPECT_THAT(wrong.err, HasSubstr("ADDRESS:PORT"));
 }
 
+TEST_F(WatchedRunTest, AnEmptyPlaceIsSaid) {
+  const std::string log = folder_.path() + "/empty.log";
+  const DashboardProcess dashboard(
+      Thresher({"dashboard", folder_.path() + "/nothing", "--listen", "127.0.0.1:0"}), log);
+  EXPECT_TRUE(WaitUntil([&] {
+    PassMilliseconds(20);
+    return ReadFileForTest(log).find("there is no run in " + folder_.path() + "/nothing yet") !=
+           std::string::npos;
+  }));
+}
+
 // --- a store that goes away ---
 
 class OutageTest : public testing::Test {

@@ -93,11 +93,16 @@ fn detect_region(bucket: &str) -> Result<String, Failure> {
             format!("cannot find the region of bucket \"{bucket}\" ({text}); set AWS_REGION"),
         )
     };
-    let request = public_client()?
-        .head(format!("https://s3.amazonaws.com/{bucket}"))
-        .timeout(DETECT_REGION_TIMEOUT)
-        .send();
-    let response = block_on(request)?.map_err(|error| trouble(causes(&error.without_url())))?;
+    let client = public_client()?;
+    // A request with a time limit can be made only where its timer runs.
+    let answer = block_on(async {
+        client
+            .head(format!("https://s3.amazonaws.com/{bucket}"))
+            .timeout(DETECT_REGION_TIMEOUT)
+            .send()
+            .await
+    })?;
+    let response = answer.map_err(|error| trouble(causes(&error.without_url())))?;
     match response.headers().get("x-amz-bucket-region") {
         Some(region) => Ok(String::from_utf8_lossy(region.as_bytes()).into_owned()),
         None => Err(trouble(format!("HTTP {}", response.status().as_u16()))),

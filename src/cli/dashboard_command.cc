@@ -82,6 +82,14 @@ std::string Below(std::string url, const std::string& name) {
   return url + "/" + name;
 }
 
+// False where that cannot be told: the page then says why.
+bool HasNothing(const std::string& url, const StoreOptions& options) {
+  const Result<std::unique_ptr<Store>> store = OpenStore(url, options);
+  if (!store.ok()) return false;
+  const Result<ListPage> page = (*store)->List("", "", 1);
+  return page.ok() && page->objects.empty();
+}
+
 Result<int> Serve(const DashboardSettings& settings, DashboardPlan plan, StoreOptions store) {
   // Who watches wants to know soon that the store is down, and asks again anyway.
   constexpr int64_t kPatienceMs = 5'000;
@@ -101,6 +109,10 @@ Result<int> Serve(const DashboardSettings& settings, DashboardPlan plan, StoreOp
               token.empty() ? "" : ("?token=" + token).c_str());
   std::fflush(stdout);
   dashboard.Begin();
+  if (HasNothing(settings.url, store)) {
+    fmt::print(stderr, "there is no run in {} yet; the page shows it as soon as it begins\n",
+               settings.url);
+  }
   constexpr int64_t kStepMs = 50;
   while (!stop.requested()) Clock::Real().SleepMs(kStepMs);
   return static_cast<int>(kExitComplete);
