@@ -31,13 +31,15 @@ std::vector<std::string> FlagsOf(const CLI::App& command) {
   return flags;
 }
 
-// Names the nearest command or flag for each that does not exist.
-void PrintNearestNames(const CLI::App& app, const std::vector<std::string>& arguments) {
-  const auto print = [](const std::string& name, const std::vector<std::string>& known) {
+// Names the nearest command or flag for each that does not exist. False if there was none to name.
+bool PrintNearestNames(const CLI::App& app, const std::vector<std::string>& arguments) {
+  bool was_printed = false;
+  const auto print = [&](const std::string& name, const std::vector<std::string>& known) {
     if (std::find(known.begin(), known.end(), name) != known.end()) return;
     const std::string hint = DidYouMean(name, known);
     if (hint.empty()) return;
     std::fprintf(stderr, "thresher: there is no %s%s\n", name.c_str(), hint.c_str());
+    was_printed = true;
   };
   const CLI::App* command = &app;
   for (const std::string& argument : arguments) {
@@ -52,9 +54,10 @@ void PrintNearestNames(const CLI::App& app, const std::vector<std::string>& argu
     for (const CLI::App* candidate : commands) names.push_back(candidate->get_name());
     print(argument, names);
     const auto chosen = std::find(names.begin(), names.end(), argument);
-    if (chosen == names.end()) return;
+    if (chosen == names.end()) break;
     command = commands[static_cast<size_t>(chosen - names.begin())];
   }
+  return was_printed;
 }
 
 int Main(int argc, char** argv) {
@@ -88,9 +91,9 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (app.exit(error) == 0) return kExitComplete;
-    PrintNearestNames(app, {argv + 1, argv + argc});
-    return kExitUsage;
+    const bool is_help = error.get_exit_code() == 0;
+    if (is_help || !PrintNearestNames(app, {argv + 1, argv + argc})) app.exit(error);
+    return is_help ? kExitComplete : kExitUsage;
   }
   return exit_status;
 }

@@ -65,6 +65,10 @@ Result<Run> LoadRunOf(Store& store, RunSpec spec) {
 Status DisagreementWith(const Store& store, const Run& run, const RunSpec& wanted) {
   std::string message = store.url() + " holds a run with other settings:";
   for (const std::string& line : DifferingFields(run.spec, wanted)) message += "\n  " + line;
+  const std::string& path = run.spec.dataset.path;
+  if (path != wanted.dataset.path) {
+    message += "\n  the run's data set is " + path + ", this worker's " + wanted.dataset.path;
+  }
   message += "\nUse the run's settings, or another --output for a new run";
   if (IsLonger(run.spec, wanted)) {
     message += "; or add the new samples to this run with --extend";

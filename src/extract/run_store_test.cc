@@ -75,6 +75,20 @@ TEST(RunStoreTest, WithoutTheWordARunIsNotExtended) {
   EXPECT_NE(status.message().find("--extend"), std::string::npos) << status.message();
 }
 
+// Fingerprints alone tell nobody what to look at.
+TEST(RunStoreTest, ARefusalNamesBothDataSets) {
+  MemoryStore store;
+  RunSpec spec = SmallSpec(4);
+  spec.dataset.path = "mine.jsonl";
+  ASSERT_TRUE(CreateOrJoinRun(store, spec, SmallParts()).ok());
+  spec.dataset.path = "yours.jsonl";
+  spec.dataset.fingerprint = "other";
+  const std::string message = CreateOrJoinRun(store, spec, SmallParts()).status().message();
+  EXPECT_NE(message.find("the run's data set is mine.jsonl, this worker's yours.jsonl"),
+            std::string::npos)
+      << message;
+}
+
 TEST(RunStoreTest, OnlyADataSetThatBeginsWithTheRunsSamplesExtendsIt) {
   MemoryStore store;
   ASSERT_TRUE(CreateOrJoinRun(store, SmallSpec(4), SmallParts()).ok());
