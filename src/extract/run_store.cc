@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "store/for_each_object.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -153,13 +154,11 @@ Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted, const JoinParts
 }
 
 Result<std::vector<int64_t>> ListUnits(Store& store, std::string_view prefix, int64_t unit_count) {
-  ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store, prefix));
   std::vector<int64_t> units;
-  units.reserve(objects.size());
-  for (const ObjectInfo& object : objects) {
+  RETURN_IF_ERROR(ForEachObject(store, prefix, [&](const ObjectInfo& object) {
     const std::optional<int64_t> unit = UnitOfRecordKey(object.key, prefix);
     if (unit && *unit < unit_count) units.push_back(*unit);
-  }
+  }));
   std::sort(units.begin(), units.end());
   return units;
 }

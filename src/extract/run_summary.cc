@@ -71,7 +71,13 @@ void RunSummaryBuilder::Add(const Commit& commit) {
   summary_.tokens += commit.token_count;
   summary_.forward_tokens += commit.forward_token_count;
   summary_.bytes += commit.bytes;
-  for (const HookStatistics& hook : commit.statistics) {
+  for (size_t i = 0; i < commit.statistics.size(); ++i) {
+    const HookStatistics& hook = commit.statistics[i];
+    // Mostly in the order of run.json.
+    if (i < statistics_.size() && summary_.statistics[i].name == hook.name) {
+      statistics_[i].Add(hook.statistics);
+      continue;
+    }
     const auto slot = slot_of_hook_.find(hook.name);
     if (slot != slot_of_hook_.end()) statistics_[slot->second].Add(hook.statistics);
   }

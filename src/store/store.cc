@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <iterator>
 #include <system_error>
 #include <utility>
 
 #include "base/scrub.h"
 #include "store/cloud_store.h"
 #include "store/cloud_url.h"
+#include "store/for_each_object.h"
 #include "store/local_store.h"
 #include "store/memory_store.h"
 
@@ -108,10 +108,10 @@ Result<std::unique_ptr<Store>> OpenStore(std::string_view url, const StoreOption
   return OpenLocal(url, url.starts_with(kFileScheme) ? url.substr(kFileScheme.size()) : url);
 }
 
-Result<std::vector<ObjectInfo>> ListAll(Store& store, std::string_view prefix) {
-  std::vector<ObjectInfo> objects;
+Status ForEachObject(Store& store, std::string_view prefix,
+                     const std::function<void(ObjectInfo& object)>& visit) {
+  std::string start_after;
   while (true) {
-    const std::string start_after = objects.empty() ? "" : objects.back().key;
     ASSIGN_OR_RETURN(ListPage page, store.List(prefix, start_after, kListAllPageObjects));
     if (!page.objects.empty() && page.objects.front().key <= start_after) {
       return FailedPrecondition(
@@ -120,10 +120,17 @@ Result<std::vector<ObjectInfo>> ListAll(Store& store, std::string_view prefix) {
                       "list should start, and no run can work on it",
                       store.url(), start_after, page.objects.front().key));
     }
-    objects.insert(objects.end(), std::make_move_iterator(page.objects.begin()),
-                   std::make_move_iterator(page.objects.end()));
-    if (!page.more) return objects;
+    if (page.more && !page.objects.empty()) start_after = page.objects.back().key;
+    for (ObjectInfo& object : page.objects) visit(object);
+    if (!page.more) return OkStatus();
   }
+}
+
+Result<std::vector<ObjectInfo>> ListAll(Store& store, std::string_view prefix) {
+  std::vector<ObjectInfo> objects;
+  RETURN_IF_ERROR(ForEachObject(store, prefix,
+                                [&](ObjectInfo& object) { objects.push_back(std::move(object)); }));
+  return objects;
 }
 
 }  // namespace thresher

@@ -1,9 +1,14 @@
 #include "work/records.h"
 
+#include <fmt/format.h>
+
+#include <iterator>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "base/crc32c.h"
+#include "work/commit_text.h"
 #include "work/json_fields.h"
 
 namespace thresher {
@@ -123,6 +128,7 @@ std::string Commit::ToText() const {
 }
 
 Result<Commit> Commit::FromText(std::string_view text, std::string_view name) {
+  if (std::optional<Commit> written = ReadCommitAsWritten(text)) return *std::move(written);
   ASSIGN_OR_RETURN(const Json json, ParseRecord(text, name));
   JsonFields fields(json, std::string(name));
   Commit commit;
@@ -277,19 +283,23 @@ void ManifestWriter::Add(const ManifestEntry& entry) {
   sum_.bytes += entry.bytes;
   sum_.rejected_count += entry.rejected_count;
   sum_.truncated_count += entry.truncated_count;
-  const Json unit = {{"unit", entry.unit},
-                     {"shard", entry.shard},
-                     {"bytes", entry.bytes},
-                     {"checksum", entry.checksum},
-                     {"first_sample", entry.first_sample},
-                     {"sample_count", entry.sample_count},
-                     {"token_count", entry.token_count}};
+  const bool is_first = units_.empty();
   // As Dump would place it two levels down.
-  std::string lines = Dump(unit, 1);
-  for (size_t at = 0; (at = lines.find('\n', at)) != lines.npos; at += 3)
-    lines.insert(at + 1, "  ");
-  units_ += units_.empty() ? "\n  " : ",\n  ";
-  units_ += lines;
+  fmt::format_to(std::back_inserter(units_),
+                 R"({}
+  {{
+   "unit": {},
+   "shard": {},
+   "bytes": {},
+   "checksum": {},
+   "first_sample": {},
+   "sample_count": {},
+   "token_count": {}
+  }})",
+                 is_first ? "" : ",", entry.unit, Dump(entry.shard), entry.bytes,
+                 Dump(entry.checksum), entry.first_sample, entry.sample_count, entry.token_count);
+  // The numbers grow, and each growth of a text without room would hold it twice.
+  if (is_first) units_.reserve(static_cast<size_t>(unit_count_) * (units_.size() + 16));
 }
 
 std::string ManifestWriter::Finish(const std::vector<Quarantine>& quarantined) && {
