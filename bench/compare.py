@@ -377,14 +377,15 @@ def table(results, about):
         "",
     ]
     peers = [p for p in results[0]["tokens_per_second"] if p != "thresher"]
-    lines.append("| shape | case | of GEMM peak | thresher | " + " | ".join(peers) + " |")
-    lines.append("| --- " * (4 + len(peers)) + "|")
+    lines.append("| shape | case | of GEMM peak | of oneDNN's | thresher | " + " | ".join(peers) + " |")
+    lines.append("| --- " * (5 + len(peers)) + "|")
     for result in results:
         speeds = result["tokens_per_second"]
         cells = [
             result["shape"],
             result["case"],
             f"{result['engine']['fraction_of_gemm_peak']:.2f}",
+            f"{result['engine']['fraction_of_onednn_gemm_peak']:.2f}",
             f"{statistics.median(speeds['thresher']):.0f}",
         ]
         for peer in peers:

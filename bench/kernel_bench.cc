@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "engine/cpu/amx_product.h"
 #include "engine/cpu/attention.h"
+#include "engine/cpu/kernels.h"
 #include "engine/cpu/matmul.h"
 #include "engine/cpu/parallel.h"
 
@@ -69,8 +70,17 @@ AlignedBuffer RandomBf16(int64_t count) {
 struct ProductShape {
   int64_t inner;
   int64_t columns;
-  bool accumulates;
+  bool accumulates = false;
+  bool is_gated = false;  // oneDNN's is gated by a step of its own
 };
+
+// silu of the left half of each f32 row times the right half.
+void GateHalves(const RowsShape& shape, std::byte* joined, std::byte* out) {
+  const Rows gate = {.data = joined, .dtype = DType::kF32, .stride = 2 * shape.width};
+  Rows up = gate;
+  up.data += shape.width * DTypeBytes(DType::kF32);
+  GateRows(shape, gate, up, {.data = out, .dtype = DType::kBf16, .stride = shape.width});
+}
 
 void MeasureProduct(MatmulCache& cache, int64_t rows, const ProductShape& shape, int64_t runs) {
   constexpr int64_t kWeightBytes = int64_t{256} << 20;
@@ -80,6 +90,8 @@ void MeasureProduct(MatmulCache& cache, int64_t rows, const ProductShape& shape,
   const AlignedBuffer left = RandomBf16(rows * shape.inner);
   AlignedBuffer out;
   out.Reserve(rows * shape.columns * static_cast<int64_t>(sizeof(float)));
+  AlignedBuffer gated;
+  gated.Reserve(rows * shape.columns * 2);
   MatmulCaller caller(cache.engine());
   Kernels kernels;
   for (const bool on_tiles : OnTiles()) {
@@ -89,16 +101,19 @@ void MeasureProduct(MatmulCache& cache, int64_t rows, const ProductShape& shape,
                                       .in = DType::kBf16,
                                       .right = RightLayout::kPacked,
                                       .accumulates = shape.accumulates,
-                                      .on_tiles = on_tiles});
-    kernels.emplace_back([&, matmul = &matmul](int64_t run) {
+                                      .on_tiles = on_tiles,
+                                      .is_gated = on_tiles && shape.is_gated});
+    const bool has_gate_step = shape.is_gated && !on_tiles;
+    kernels.emplace_back([&, matmul = &matmul, has_gate_step](int64_t run) {
       matmul->Execute(
           {.left = left.data(), .right = weights.data() + run % layers * bytes, .out = out.data()},
           caller);
+      if (has_gate_step) GateHalves({rows, shape.columns / 2}, out.data(), gated.data());
     });
   }
   const double flops = 2.0 * static_cast<double>(rows * shape.inner * shape.columns);
-  Print(fmt::format("{} x {} x {}{}", rows, shape.inner, shape.columns,
-                    shape.accumulates ? ", added" : ""),
+  Print(fmt::format("{} x {} x {}{}{}", rows, shape.inner, shape.columns,
+                    shape.accumulates ? ", added" : "", shape.is_gated ? ", gated" : ""),
         Speeds(kernels, flops, runs));
 }
 
@@ -153,9 +168,10 @@ int Main(int argc, char** argv) {
   MatmulCache cache(dnnl::engine(dnnl::engine::kind::cpu, 0));
   fmt::print("  {:<40} {:>8} {:>8} {:>8}\n", "", "oneDNN", "tiles", "ratio");
   for (const ProductShape& shape :
-       {ProductShape{896, 1152, false}, ProductShape{896, 896, false},
-        ProductShape{896, 1216, false}, ProductShape{608, 896, true}, ProductShape{576, 960, false},
-        ProductShape{1536, 576, false}}) {
+       {ProductShape{896, 1152}, ProductShape{896, 896}, ProductShape{896, 1216},
+        ProductShape{.inner = 896, .columns = 1216, .is_gated = true},
+        ProductShape{.inner = 608, .columns = 896, .accumulates = true}, ProductShape{576, 960},
+        ProductShape{1536, 576}}) {
     MeasureProduct(cache, rows, shape, runs);
   }
   for (const int64_t tokens : {512, 2048}) {

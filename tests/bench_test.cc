@@ -49,6 +49,8 @@ TEST(BenchTest, FiguresOfARandomModel) {
   EXPECT_DOUBLE_EQ(figures.at("fraction_of_gemm_peak").get<double>() *
                        figures.at("gemm_peak_gflops_per_second").get<double>(),
                    figures.at("gflops_per_second"));
+  EXPECT_GE(figures.at("gemm_peak_gflops_per_second"),
+            figures.at("onednn_gemm_peak_gflops_per_second"));
   double shares = 0;
   for (const auto& [name, share] : figures.at("time_shares").items()) {
     EXPECT_GE(share.get<double>(), 0) << name;

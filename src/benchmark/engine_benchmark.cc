@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/clock.h"
-#include "benchmark/gemm_peak.h"
 #include "benchmark/row_writer.h"
 #include "engine/cpu/parallel.h"
 #include "extract/shard_builder.h"
@@ -164,8 +163,9 @@ Result<BenchmarkReport> RunEngineBenchmark(
         const std::unique_ptr<GemmPeak> peak,
         GemmPeak::Make(pruned, compute, report.threads, LargestBatchTokens(inputs.job)));
     for (int run = 0; run < kPeakRuns; ++run) {
-      ASSIGN_OR_RETURN(const double flops, peak->Measure());
-      report.gemm_peak = std::max(report.gemm_peak, flops);
+      ASSIGN_OR_RETURN(const GemmPeaks peaks, peak->Measure());
+      report.gemm_peaks.fastest = std::max(report.gemm_peaks.fastest, peaks.fastest);
+      report.gemm_peaks.onednn = std::max(report.gemm_peaks.onednn, peaks.onednn);
     }
   }
   return report;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "benchmark/gemm_peak.h"
 #include "engine/cpu/graph_engine.h"
 #include "engine/engine.h"
 #include "extract/unit_job.h"
@@ -50,14 +51,15 @@ struct BenchmarkReport {
   int64_t stored_bytes = 0;  // of a pass: rows and scales
   double flops = 0;          // of a pass
   // Measured in turns with the passes.
-  double gemm_peak = 0;              // FLOP/s
+  GemmPeaks gemm_peaks;
   double disk_bytes_per_second = 0;  // writing the same bytes alone; 0: nothing is written
   std::vector<BenchmarkPass> passes;
 
   const BenchmarkPass& best() const;
   double tokens_per_second() const { return static_cast<double>(tokens) / best().seconds; }
   double flops_per_second() const { return flops / best().seconds; }
-  double fraction_of_peak() const { return flops_per_second() / gemm_peak; }
+  double fraction_of_peak() const { return flops_per_second() / gemm_peaks.fastest; }
+  double fraction_of_onednn_peak() const { return flops_per_second() / gemm_peaks.onednn; }
 };
 
 // `progress` is told what is being done.

@@ -1,6 +1,5 @@
 #include "engine/cpu/amx_product.h"
 
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,143 +8,19 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "engine/cpu/amx_tiles-inl.h"
+#include "engine/cpu/avx512_math-inl.h"
 #include "engine/cpu/processor.h"
-
-#define THRESHER_AMX __attribute__((target("amx-tile,amx-bf16,prfchw")))
-#define THRESHER_AMX_INLINE THRESHER_AMX inline __attribute__((always_inline))
 
 namespace thresher {
 namespace {
 
-constexpr int64_t kTileRows = 16;
-constexpr int64_t kTileRowBytes = 64;
-constexpr int64_t kTileBytes = kTileRows * kTileRowBytes;
-constexpr int64_t kTileColumns = 16;  // f32 in a row of a tile
-constexpr int64_t kStepBytes = 2 * kTileBytes;
-constexpr int64_t kElementBytes = 2;
-constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
+using namespace amx;  // NOLINT(google-build-using-namespace)
+
 // With fewer rows there is too little work in a panel to hide the fetching of the next one.
 constexpr int64_t kFewestRowsToPrefetch = 64;
 // With fewer steps the output's lines are wanted before they could have come.
 constexpr int64_t kFewestStepsToPrefetch = 8;
-
-// The operand of LDTILECFG, palette 1.
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  std::array<uint8_t, 14> reserved = {};
-  std::array<uint16_t, 16> row_bytes = {};
-  std::array<uint8_t, 16> rows = {};
-};
-static_assert(sizeof(TileConfig) == 64);
-
-// A block of the output: two by two tiles or fewer, as many as it has rows and columns for.
-struct Extent {
-  int64_t rows = 0;     // 1 to 32
-  int64_t columns = 0;  // 1 to 32
-  bool operator==(const Extent&) const = default;
-};
-
-// Tiles 0 to 3: the output, row by row. 4 and 5: the left operand's rows. 6 and 7: the right one's
-// columns.
-THRESHER_AMX void Configure(const Extent& extent) {
-  TileConfig config;
-  const auto set = [&](size_t tile, int64_t rows, int64_t row_bytes) {
-    const bool is_used = rows > 0 && row_bytes > 0;
-    config.rows[tile] = static_cast<uint8_t>(is_used ? rows : 0);
-    config.row_bytes[tile] = static_cast<uint16_t>(is_used ? row_bytes : 0);
-  };
-  for (size_t i = 0; i < 2; ++i) {
-    const auto before = static_cast<int64_t>(i) * kTileRows;
-    const int64_t rows = std::min(extent.rows - before, kTileRows);
-    set(4 + i, rows, kTileRowBytes);
-    set(6 + i, kTileRows, std::min(extent.columns - before, kTileColumns) * kFloatBytes);
-    for (size_t j = 0; j < 2; ++j) {
-      const auto columns = extent.columns - static_cast<int64_t>(j) * kTileColumns;
-      set(2 * i + j, rows, std::min(columns, kTileColumns) * kFloatBytes);
-    }
-  }
-  // GCC 12 believes that the instruction reads eight bytes only, and drops the rest.
-  __asm__ volatile("" : : "r"(&config) : "memory");
-  _tile_loadconfig(&config);
-}
-
-// What a block starts from, and where it goes: f32 rows `stride` bytes apart.
-struct FloatBlock {
-  std::byte* data = nullptr;
-  int64_t stride = 0;
-};
-
-struct BlockOperands {
-  const std::byte* left = nullptr;
-  int64_t left_stride = 0;
-  const std::byte* right = nullptr;  // one panel
-  int64_t steps = 0;
-  FloatBlock begin;  // without data: zero
-  FloatBlock out;
-  const std::byte* next_panel = nullptr;
-  int64_t next_lines = 0;   // of the next panel to fetch in each step
-  int64_t output_rows = 0;  // to fetch, in the first steps
-};
-
-THRESHER_AMX void PrefetchRow(const std::byte* row) {
-  __builtin_prefetch(row, 1);
-  __builtin_prefetch(row + kTileRowBytes, 1);
-}
-
-template <bool kTwoRows, bool kTwoColumns>
-THRESHER_AMX_INLINE void MultiplyBlock(const BlockOperands& block) {
-  const int64_t lower = kTileRows * block.begin.stride;
-  if (block.begin.data == nullptr) {
-    _tile_zero(0);
-    if constexpr (kTwoColumns) _tile_zero(1);
-    if constexpr (kTwoRows) _tile_zero(2);
-    if constexpr (kTwoRows && kTwoColumns) _tile_zero(3);
-  } else {
-    const std::byte* from = block.begin.data;
-    _tile_loadd(0, from, block.begin.stride);
-    if constexpr (kTwoColumns) _tile_loadd(1, from + kTileRowBytes, block.begin.stride);
-    if constexpr (kTwoRows) _tile_loadd(2, from + lower, block.begin.stride);
-    if constexpr (kTwoRows && kTwoColumns) {
-      _tile_loadd(3, from + lower + kTileRowBytes, block.begin.stride);
-    }
-  }
-  const std::byte* left = block.left;
-  const std::byte* right = block.right;
-  const std::byte* next = block.next_panel;
-  const std::byte* out = block.out.data;
-  const std::byte* const out_end = out + block.output_rows * block.out.stride;
-  const int64_t below = kTileRows * block.left_stride;
-  for (int64_t step = 0; step < block.steps; ++step) {
-    for (int64_t line = 0; line < block.next_lines; ++line, next += kTileRowBytes) {
-      _mm_prefetch(next, _MM_HINT_T1);
-    }
-    // Two rows a step: the lines are there when the tiles are stored.
-    if (out < out_end) {
-      PrefetchRow(out);
-      PrefetchRow(out + block.out.stride);
-      out += 2 * block.out.stride;
-    }
-    _tile_loadd(4, left, block.left_stride);
-    _tile_loadd(6, right, kTileRowBytes);
-    if constexpr (kTwoColumns) _tile_loadd(7, right + kTileBytes, kTileRowBytes);
-    _tile_dpbf16ps(0, 4, 6);
-    if constexpr (kTwoRows) _tile_loadd(5, left + below, block.left_stride);
-    if constexpr (kTwoColumns) _tile_dpbf16ps(1, 4, 7);
-    if constexpr (kTwoRows) _tile_dpbf16ps(2, 5, 6);
-    if constexpr (kTwoRows && kTwoColumns) _tile_dpbf16ps(3, 5, 7);
-    left += kTileRowBytes;
-    right += kStepBytes;
-  }
-  std::byte* to = block.out.data;
-  const int64_t to_below = kTileRows * block.out.stride;
-  _tile_stored(0, to, block.out.stride);
-  if constexpr (kTwoColumns) _tile_stored(1, to + kTileRowBytes, block.out.stride);
-  if constexpr (kTwoRows) _tile_stored(2, to + to_below, block.out.stride);
-  if constexpr (kTwoRows && kTwoColumns) {
-    _tile_stored(3, to + to_below + kTileRowBytes, block.out.stride);
-  }
-}
 
 THRESHER_AMX_INLINE void MultiplyBlock(const Extent& extent, const BlockOperands& block) {
   const bool two_rows = extent.rows > kTileRows;
@@ -156,12 +31,40 @@ THRESHER_AMX_INLINE void MultiplyBlock(const Extent& extent, const BlockOperands
   MultiplyBlock<false, false>(block);
 }
 
-THRESHER_AMX void ReleaseTiles() { _tile_release(); }
+// Of a panel; without inputs: zeros.
+void PackColumn(const std::byte* inputs, int64_t inner, int64_t column, std::byte* panel) {
+  constexpr int64_t kPairBytes = 2 * kElementBytes;
+  std::byte* to = panel + column / kTileColumns * kTileBytes + column % kTileColumns * kPairBytes;
+  // Pair i of inputs stands in row i % 16 of the tile of step i / 16.
+  for (int64_t i = 0; i < RoundUp(inner, kAmxBlock) / 2; ++i) {
+    std::array<std::byte, kPairBytes> pair = {};
+    const int64_t count = inputs == nullptr ? 0 : std::clamp<int64_t>(inner - 2 * i, 0, 2);
+    if (count == 2) std::memcpy(pair.data(), inputs + i * kPairBytes, kPairBytes);
+    if (count == 1) std::memcpy(pair.data(), inputs + i * kPairBytes, kElementBytes);
+    std::memcpy(to + i / kTileRows * kStepBytes + i % kTileRows * kTileRowBytes, pair.data(),
+                kPairBytes);
+  }
+}
 
-void RoundBlock(const float* block, const Extent& extent, int64_t columns, std::byte* out) {
+// What the kernel leaves in the first-level cache on its way to `out`: sums that are not stored as
+// they are.
+using RawBlock = std::array<float, kAmxBlock * kAmxBlock>;
+
+THRESHER_AMX void GateBlock(const RawBlock& block, int64_t rows, int64_t out_stride,
+                            std::byte* out) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* gates = block.data() + r * kAmxBlock;
+    const __m512 product =
+        _mm512_mul_ps(Silu(_mm512_load_ps(gates)), _mm512_load_ps(gates + kTileColumns));
+    const __m256bh rounded = _mm512_cvtneps_pbh(product);
+    std::memcpy(out + r * out_stride, &rounded, sizeof(rounded));
+  }
+}
+
+void RoundBlock(const RawBlock& block, const Extent& extent, int64_t columns, std::byte* out) {
   ConvertRows(
       {.rows = extent.rows, .width = extent.columns},
-      {.data = reinterpret_cast<std::byte*>(const_cast<float*>(block)), .stride = kAmxBlock},
+      {.data = reinterpret_cast<std::byte*>(const_cast<float*>(block.data())), .stride = kAmxBlock},
       {.data = out, .dtype = DType::kBf16, .stride = columns});
 }
 
@@ -175,24 +78,18 @@ bool AmxIsUsable() {
 
 void AmxPackColumns(const Rows& in, int64_t inner, int64_t columns, int64_t panel_bytes,
                     std::byte* packed) {
-  const int64_t padded_inner = RoundUp(inner, kAmxBlock);
-  const int64_t padded_columns = RoundUp(columns, kAmxBlock);
-  constexpr int64_t kPairBytes = 2 * kElementBytes;
-  for (int64_t c = 0; c < padded_columns; ++c) {
-    std::byte* to = packed + c / kAmxBlock * panel_bytes +
-                    c % kAmxBlock / kTileColumns * kTileBytes + c % kTileColumns * kPairBytes;
-    const std::byte* from = in.row(c);
-    // Pair i of inputs stands in row i % 16 of the tile of step i / 16.
-    for (int64_t i = 0; i < padded_inner / 2; ++i) {
-      std::array<std::byte, kPairBytes> pair = {};
-      if (c < columns) {
-        const int64_t inputs = std::clamp<int64_t>(inner - 2 * i, 0, 2);
-        if (inputs == 2) std::memcpy(pair.data(), from + i * kPairBytes, kPairBytes);
-        if (inputs == 1) std::memcpy(pair.data(), from + i * kPairBytes, kElementBytes);
-      }
-      std::memcpy(to + i / kTileRows * kStepBytes + i % kTileRows * kTileRowBytes, pair.data(),
-                  kPairBytes);
-    }
+  for (int64_t c = 0; c < RoundUp(columns, kAmxBlock); ++c) {
+    PackColumn(c < columns ? in.row(c) : nullptr, inner, c % kAmxBlock,
+               packed + c / kAmxBlock * panel_bytes);
+  }
+}
+
+void AmxPackGated(const Rows& in, int64_t inner, int64_t columns, std::byte* packed) {
+  THRESHER_CHECK(columns % kTileColumns == 0);
+  for (int64_t c = 0; c < 2 * columns; ++c) {
+    const int64_t position = AmxGatedPosition(c, columns);
+    PackColumn(in.row(c), inner, position % kAmxBlock,
+               packed + position / kAmxBlock * AmxPanelBytes(inner));
   }
 }
 
@@ -200,29 +97,42 @@ void AmxPackRows(const Rows& in, int64_t inner, int64_t columns, int64_t panel_b
                  std::byte* packed) {
   const int64_t padded_inner = RoundUp(inner, kAmxBlock);
   const int64_t padded_columns = RoundUp(columns, kAmxBlock);
-  for (int64_t i = 0; i < padded_inner; ++i) {
-    const std::byte* from = in.row(i);
-    std::byte* to = packed + i / kAmxBlock * kStepBytes + i % kAmxBlock / 2 * kTileRowBytes +
-                    i % 2 * kElementBytes;
-    for (int64_t c = 0; c < padded_columns; ++c) {
-      std::byte* at = to + c / kAmxBlock * panel_bytes + c % kAmxBlock / kTileColumns * kTileBytes +
-                      c % kTileColumns * 2 * kElementBytes;
-      if (i < inner && c < columns) {
-        std::memcpy(at, from + c * kElementBytes, kElementBytes);
-      } else {
-        std::memset(at, 0, kElementBytes);
-      }
+  // Two rows at a time: the columns of a tile's row.
+  using TileColumns = std::array<uint16_t, kTileColumns>;
+  const auto read = [&](int64_t i, int64_t column) {
+    TileColumns values = {};
+    const int64_t count = std::clamp<int64_t>(columns - column, 0, kTileColumns);
+    if (i < inner && count == kTileColumns) {
+      std::memcpy(values.data(), in.row(i) + column * kElementBytes, sizeof(values));
+    } else if (i < inner && count > 0) {
+      std::memcpy(values.data(), in.row(i) + column * kElementBytes,
+                  static_cast<size_t>(count * kElementBytes));
+    }
+    return values;
+  };
+  for (int64_t i = 0; i < padded_inner; i += 2) {
+    std::byte* to = packed + i / kAmxBlock * kStepBytes + i % kAmxBlock / 2 * kTileRowBytes;
+    for (int64_t column = 0; column < padded_columns; column += kTileColumns) {
+      const TileColumns first = read(i, column);
+      const TileColumns second = read(i + 1, column);
+      std::array<uint32_t, kTileColumns> pairs;
+      for (size_t c = 0; c < pairs.size(); ++c) pairs[c] = first[c] | uint32_t{second[c]} << 16;
+      std::memcpy(
+          to + column / kAmxBlock * panel_bytes + column % kAmxBlock / kTileColumns * kTileBytes,
+          pairs.data(), sizeof(pairs));
     }
   }
 }
 
 THRESHER_AMX void AmxMultiply(const AmxProduct& product) {
   THRESHER_CHECK(product.inner % kAmxBlock == 0);
-  const bool is_rounded = product.out_dtype == DType::kBf16;
-  THRESHER_CHECK(!product.accumulates || (!is_rounded && product.bias == nullptr));
-  alignas(kTileRowBytes) std::array<float, kAmxBlock * kAmxBlock> unrounded;
-  const int64_t out_bytes = DTypeBytes(product.out_dtype);
-  const int64_t out_stride = product.columns * out_bytes;
+  const bool is_raw = product.is_gated || product.out_dtype == DType::kBf16;
+  THRESHER_CHECK(!product.accumulates || (!is_raw && product.bias == nullptr));
+  THRESHER_CHECK(!product.is_gated || product.columns % kAmxBlock == 0);
+  alignas(kTileRowBytes) RawBlock raw;
+  const int64_t out_columns = product.is_gated ? product.columns / 2 : product.columns;
+  const int64_t out_bytes = is_raw ? kElementBytes : kFloatBytes;
+  const int64_t out_stride = out_columns * out_bytes;
   const int64_t row_blocks = RoundUp(product.rows, kAmxBlock) / kAmxBlock;
   BlockOperands block;
   block.left_stride = product.inner * kElementBytes;
@@ -230,21 +140,22 @@ THRESHER_AMX void AmxMultiply(const AmxProduct& product) {
   if (product.rows >= kFewestRowsToPrefetch) {
     block.next_lines = RoundUp(kStepBytes / kTileRowBytes, row_blocks) / row_blocks;
   }
-  if (!is_rounded && block.steps >= kFewestStepsToPrefetch) block.output_rows = kAmxBlock;
+  if (!is_raw && block.steps >= kFewestStepsToPrefetch) block.output_rows = kAmxBlock;
   Extent configured;
   for (int64_t column = 0; column < product.columns; column += kAmxBlock) {
     block.right = product.right + column / kAmxBlock * product.panel_bytes;
     block.next_panel = block.right + product.panel_bytes;
+    const int64_t out_column = product.is_gated ? column / 2 : column;
     for (int64_t row = 0; row < product.rows; row += kAmxBlock) {
       const Extent extent = {.rows = std::min(kAmxBlock, product.rows - row),
                              .columns = std::min(kAmxBlock, product.columns - column)};
       if (extent != configured) Configure(extent);
       configured = extent;
-      std::byte* out = product.out + row * out_stride + column * out_bytes;
+      std::byte* out = product.out + row * out_stride + out_column * out_bytes;
       block.left = product.left + row * block.left_stride;
       block.out = {.data = out, .stride = out_stride};
-      if (is_rounded) {
-        block.out = {.data = reinterpret_cast<std::byte*>(unrounded.data()),
+      if (is_raw) {
+        block.out = {.data = reinterpret_cast<std::byte*>(raw.data()),
                      .stride = kAmxBlock * kFloatBytes};
       }
       block.begin = {};
@@ -256,7 +167,11 @@ THRESHER_AMX void AmxMultiply(const AmxProduct& product) {
             .stride = 0};
       }
       MultiplyBlock(extent, block);
-      if (is_rounded) RoundBlock(unrounded.data(), extent, product.columns, out);
+      if (product.is_gated) {
+        GateBlock(raw, extent.rows, out_stride, out);
+      } else if (is_raw) {
+        RoundBlock(raw, extent, product.columns, out);
+      }
       block.next_panel += block.steps * block.next_lines * kTileRowBytes;
     }
   }

@@ -46,6 +46,19 @@ void AmxPackColumns(const Rows& in, int64_t inner, int64_t columns, int64_t pane
 void AmxPackRows(const Rows& in, int64_t inner, int64_t columns, int64_t panel_bytes,
                  std::byte* packed);
 
+// Where a gated product's right operand has a column of [gates, ups], `columns` of each: tiles of
+// gates and of ups take turns, so that a panel has kAmxBlock / 2 gates and the ups that belong to
+// them.
+inline int64_t AmxGatedPosition(int64_t column, int64_t columns) {
+  constexpr int64_t kHalf = kAmxBlock / 2;
+  const int64_t tile = column % columns / kHalf;
+  return tile * kAmxBlock + (column < columns ? 0 : kHalf) + column % kHalf;
+}
+
+// As AmxPackColumns, [2 * columns, inner], but in the order of a gated product. `columns` is a
+// multiple of kAmxBlock / 2. No gaps.
+void AmxPackGated(const Rows& in, int64_t inner, int64_t columns, std::byte* packed);
+
 // out = left * right (+ bias, or + out). Dense and row-major but for `right`.
 struct AmxProduct {
   int64_t rows = 0;
@@ -56,8 +69,11 @@ struct AmxProduct {
   int64_t panel_bytes = 0;           // from one panel to the next
   const float* bias = nullptr;       // [columns]; not if it accumulates
   bool accumulates = false;          // adds to what is in `out`, which is f32
-  DType out_dtype = DType::kF32;     // kF32 or kBf16
-  std::byte* out = nullptr;          // [rows, columns]
+  // The right operand and the bias are gates and ups (AmxGatedPosition): out, bf16
+  // [rows, columns / 2], is silu(gate) * up; what is below 2^-126 becomes 0.
+  bool is_gated = false;
+  DType out_dtype = DType::kF32;  // kF32 or kBf16
+  std::byte* out = nullptr;       // [rows, columns]
 };
 
 // An element's sum is taken in order of `inner`, whatever the number of rows. Needs AmxIsUsable().

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -121,6 +123,57 @@ TEST_F(AmxProductTest, ARowDoesNotDependOnTheNumberOfRows) {
   for (const int64_t rows : {1, 16, 31, 32, 63, 64, 129}) {
     const std::vector<double> fewer = product.Run(rows, DType::kF32);
     EXPECT_TRUE(std::equal(fewer.begin(), fewer.end(), all.begin())) << rows;
+  }
+}
+
+// The same bytes as a product in f32 that GateRows gates, but for subnormal numbers.
+TEST_F(AmxProductTest, GatesAreThoseOfGateRows) {
+  for (const Case& c : {Case{.rows = 1, .inner = 32, .columns = 32},
+                        Case{.rows = 47, .inner = 96, .columns = 96, .has_bias = true},
+                        Case{.rows = 64, .inner = 320, .columns = 224}}) {
+    const int64_t width = c.columns / 2;
+    // Some are so large that the sigmoid is 0 or 1.
+    std::vector<float> values = RandomFloats(c.rows * c.inner, 1);
+    for (size_t i = 0; i < values.size(); i += 7) values[i] *= 100;
+    const TestRows left(values, c.rows, c.inner, DType::kBf16);
+    const TestRows right(RandomFloats(c.columns * c.inner, 2), c.columns, c.inner + 3,
+                         DType::kBf16);
+    const std::vector<float> bias = RandomFloats(c.columns, 3);
+    AlignedBuffer packed;
+    packed.Reserve(AmxPackedBytes(c.inner, c.columns));
+    AmxProduct product = {.rows = c.rows,
+                          .inner = c.inner,
+                          .columns = c.columns,
+                          .left = left.view().data,
+                          .right = packed.data(),
+                          .panel_bytes = AmxPanelBytes(c.inner)};
+
+    TestRows sums(c.rows, c.columns, c.columns, DType::kF32);
+    TestRows expected(c.rows, width, width, DType::kBf16);
+    AmxPackColumns(right.view(), c.inner, c.columns, product.panel_bytes, packed.data());
+    product.bias = c.has_bias ? bias.data() : nullptr;
+    product.out = sums.view().data;
+    AmxMultiply(product);
+    Rows ups = sums.view();
+    ups.data += width * DTypeBytes(DType::kF32);
+    GateRows({c.rows, width}, sums.view(), ups, expected.view());
+
+    TestRows out(c.rows, width, width, DType::kBf16);
+    AmxPackGated(right.view(), c.inner, width, packed.data());
+    std::vector<float> gated_bias(bias.size());
+    for (int64_t column = 0; column < c.columns; ++column) {
+      gated_bias[static_cast<size_t>(AmxGatedPosition(column, width))] =
+          bias[static_cast<size_t>(column)];
+    }
+    product.bias = c.has_bias ? gated_bias.data() : nullptr;
+    product.is_gated = true;
+    product.out = out.view().data;
+    AmxMultiply(product);
+    std::vector<double> numbers = expected.Values();
+    for (double& number : numbers) {
+      if (std::abs(number) < std::numeric_limits<float>::min()) number = 0;
+    }
+    EXPECT_EQ(out.Values(), numbers) << c.rows;
   }
 }
 

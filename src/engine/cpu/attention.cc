@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/cpu/amx_attention.h"
 #include "engine/cpu/amx_product.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/round_up.h"
@@ -16,6 +17,9 @@ int64_t ElementBytes(const AttentionArguments& arguments) { return DTypeBytes(ar
 int64_t HeadsPerKvHead(const AttentionArguments& arguments) {
   return arguments.heads / arguments.kv_heads;
 }
+
+// Keys in one of oneDNN's products, at most.
+constexpr int64_t kKeyBlock = 512;
 
 // Rows of a task: whole blocks of queries.
 int64_t StackedRows(const AttentionArguments& arguments) {
@@ -36,21 +40,11 @@ BlockedAttention::BlockedAttention(MatmulCache& cache, int threads, bool on_tile
 }
 
 Status BlockedAttention::Run(const AttentionArguments& arguments) {
-  if (on_tiles_ && arguments.q.dtype == DType::kBf16) {
-    blocking_ = {.on_tiles = true,
-                 .rows = kAmxBlock,
-                 .keys = 512,
-                 .key_granule = kAmxBlock,
-                 .head_dim = RoundUp(arguments.head_dim, kAmxBlock)};
-  } else {
-    blocking_ = {.rows = StackedRows(arguments),
-                 .keys = 512,
-                 .key_granule = kQueryBlock,
-                 .head_dim = arguments.head_dim};
-  }
+  runs_on_tiles_ = on_tiles_ && arguments.q.dtype == DType::kBf16;
+  row_width_ = runs_on_tiles_ ? RoundUp(arguments.head_dim, kAmxBlock) : arguments.head_dim;
   RETURN_IF_ERROR(CatchExceptions([&] {
     PlanTasks(arguments);
-    PrepareMatmuls(arguments);
+    if (!runs_on_tiles_) PrepareMatmuls(arguments);
   }));
   RETURN_IF_ERROR(CopyKeysAndValues(arguments));
   return ParallelFor(threads_, static_cast<int64_t>(tasks_.size()), [&](int64_t index, int thread) {
@@ -82,27 +76,22 @@ void BlockedAttention::PlanTasks(const AttentionArguments& arguments) {
 
 void BlockedAttention::PrepareMatmuls(const AttentionArguments& arguments) {
   const SingleThreadScope single_thread;
+  const int64_t rows = StackedRows(arguments);
   const DType dtype = arguments.q.dtype;
-  const bool on_tiles = blocking_.on_tiles;
   score_matmuls_.assign(1, nullptr);
   mix_matmuls_.assign(1, nullptr);
-  for (int64_t keys = blocking_.key_granule; keys <= blocking_.keys;
-       keys += blocking_.key_granule) {
-    score_matmuls_.push_back(
-        &cache_.Get({.rows = blocking_.rows,
-                     .inner = blocking_.head_dim,
-                     .columns = keys,
-                     .in = dtype,
-                     .right = on_tiles ? RightLayout::kPacked : RightLayout::kTransposed,
-                     .on_tiles = on_tiles}));
-    mix_matmuls_.push_back(
-        &cache_.Get({.rows = blocking_.rows,
-                     .inner = keys,
-                     .columns = arguments.head_dim,
-                     .in = dtype,
-                     .right = on_tiles ? RightLayout::kPacked : RightLayout::kRows,
-                     .accumulates = true,
-                     .on_tiles = on_tiles}));
+  for (int64_t keys = kQueryBlock; keys <= kKeyBlock; keys += kQueryBlock) {
+    score_matmuls_.push_back(&cache_.Get({.rows = rows,
+                                          .inner = arguments.head_dim,
+                                          .columns = keys,
+                                          .in = dtype,
+                                          .right = RightLayout::kTransposed}));
+    mix_matmuls_.push_back(&cache_.Get({.rows = rows,
+                                        .inner = keys,
+                                        .columns = arguments.head_dim,
+                                        .in = dtype,
+                                        .right = RightLayout::kRows,
+                                        .accumulates = true}));
   }
 }
 
@@ -111,13 +100,12 @@ int64_t BlockedAttention::KeyOffset(const AttentionArguments& arguments, const T
   const int64_t padded_rows = padded_offsets_.back();
   const int64_t first = padded_offsets_[static_cast<size_t>(task.sequence)];
   // On tiles a panel is kAmxBlock keys: as many bytes as their rows.
-  return (task.kv_head * padded_rows + first + position) * blocking_.head_dim *
-         ElementBytes(arguments);
+  return (task.kv_head * padded_rows + first + position) * row_width_ * ElementBytes(arguments);
 }
 
 int64_t BlockedAttention::ValueOffset(const AttentionArguments& arguments, const Task& task,
                                       int64_t position) const {
-  if (!blocking_.on_tiles) return KeyOffset(arguments, task, position);
+  if (!runs_on_tiles_) return KeyOffset(arguments, task, position);
   // The step of a panel that the position is in.
   return KeyOffset(arguments, task, 0) + AmxPanelBytes(position);
 }
@@ -129,14 +117,14 @@ int64_t BlockedAttention::ValuePanelBytes(int64_t sequence) const {
 
 Status BlockedAttention::CopyKeysAndValues(const AttentionArguments& arguments) {
   const int64_t bytes =
-      arguments.kv_heads * padded_offsets_.back() * blocking_.head_dim * ElementBytes(arguments);
+      arguments.kv_heads * padded_offsets_.back() * row_width_ * ElementBytes(arguments);
   RETURN_IF_ERROR(CatchExceptions([&] {
     keys_.Reserve(bytes);
     values_.Reserve(bytes);
   }));
   return ParallelFor(threads_, static_cast<int64_t>(tasks_.size()), [&](int64_t index, int) {
     const Task& task = tasks_[static_cast<size_t>(index)];
-    blocking_.on_tiles ? PackBlock(arguments, task) : CopyBlock(arguments, task);
+    runs_on_tiles_ ? PackBlock(arguments, task) : CopyBlock(arguments, task);
   });
 }
 
@@ -162,7 +150,7 @@ void BlockedAttention::PackBlock(const AttentionArguments& arguments, const Task
   const int64_t first_row =
       arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
   const int64_t rows = QueryCount(arguments, task.sequence, task.first_query);
-  const int64_t key_panel_bytes = AmxPanelBytes(blocking_.head_dim);
+  const int64_t key_panel_bytes = AmxPanelBytes(row_width_);
   for (int64_t r = 0; r < kQueryBlock; r += kAmxBlock) {
     const int64_t position = task.first_query + r;
     const int64_t count = std::min(rows - r, kAmxBlock);
@@ -181,15 +169,7 @@ void BlockedAttention::PackBlock(const AttentionArguments& arguments, const Task
 void BlockedAttention::RunTask(const AttentionArguments& arguments, const Task& task,
                                Scratch& scratch) const {
   ReadQueries(arguments, task, scratch);
-  const int64_t heads = HeadsPerKvHead(arguments);
-  const int64_t rows = QueryCount(arguments, task.sequence, task.first_query) * heads;
-  for (int64_t first_row = 0; first_row < rows; first_row += blocking_.rows) {
-    const int64_t last_query = (std::min(rows, first_row + blocking_.rows) - 1) / heads;
-    const int64_t end = RoundUp(task.first_query + last_query + 1, blocking_.key_granule);
-    for (int64_t key = task.first_key; key < end; key += blocking_.keys) {
-      AddBlock(arguments, task, {first_row, key, std::min(blocking_.keys, end - key)}, scratch);
-    }
-  }
+  runs_on_tiles_ ? AttendOnTiles(arguments, task, scratch) : Attend(arguments, task, scratch);
   WriteResult(arguments, task, scratch);
 }
 
@@ -199,14 +179,10 @@ void BlockedAttention::ReadQueries(const AttentionArguments& arguments, const Ta
   const int64_t heads = HeadsPerKvHead(arguments);
   const int64_t element_bytes = ElementBytes(arguments);
   const int64_t head_bytes = arguments.head_dim * element_bytes;
-  const int64_t row_bytes = blocking_.head_dim * element_bytes;
+  const int64_t row_bytes = row_width_ * element_bytes;
   const auto float_bytes = static_cast<int64_t>(sizeof(float));
-  const int64_t scores = blocking_.rows * blocking_.keys;
   scratch.queries.Reserve(rows * row_bytes);
-  scratch.scores.Reserve(scores * float_bytes);
-  if (arguments.q.dtype != DType::kF32) scratch.probabilities.Reserve(scores * element_bytes);
-  scratch.mixed.Reserve(rows * arguments.head_dim * float_bytes);
-  scratch.largest.Reserve(rows * float_bytes);
+  scratch.mixed.Reserve(rows * row_width_ * float_bytes);
   scratch.sum.Reserve(rows * float_bytes);
 
   // The heads that share a key/value head are neighbours, so row i * heads + h is the h-th head of
@@ -223,44 +199,69 @@ void BlockedAttention::ReadQueries(const AttentionArguments& arguments, const Ta
     }
   }
   std::memset(to, 0, static_cast<size_t>((kQueryBlock - queries) * heads * row_bytes));
+}
+
+void BlockedAttention::Attend(const AttentionArguments& arguments, const Task& task,
+                              Scratch& scratch) const {
+  const int64_t rows = StackedRows(arguments);
+  const DType dtype = arguments.q.dtype;
+  const auto float_bytes = static_cast<int64_t>(sizeof(float));
+  scratch.scores.Reserve(rows * kKeyBlock * float_bytes);
+  if (dtype != DType::kF32) scratch.probabilities.Reserve(rows * kKeyBlock * DTypeBytes(dtype));
+  scratch.largest.Reserve(rows * float_bytes);
   std::fill_n(scratch.largest.as<float>(), rows, -HUGE_VALF);
   std::fill_n(scratch.sum.as<float>(), rows, 0.0F);
   std::fill_n(scratch.mixed.as<float>(), rows * arguments.head_dim, 0.0F);
-}
-
-void BlockedAttention::AddBlock(const AttentionArguments& arguments, const Task& task,
-                                const Block& block, Scratch& scratch) const {
-  const auto width = static_cast<size_t>(block.keys / blocking_.key_granule);
-  const DType dtype = arguments.q.dtype;
-  const int64_t row_bytes = blocking_.head_dim * ElementBytes(arguments);
-  score_matmuls_[width]->Execute(
-      {.left = scratch.queries.data() + block.first_row * row_bytes,
-       .right = keys_.data() + KeyOffset(arguments, task, block.first_key),
-       .out = scratch.scores.data()},
-      scratch.matmul_caller);
   std::byte* probabilities =
       dtype == DType::kF32 ? scratch.scores.data() : scratch.probabilities.data();
-  float* mixed = scratch.mixed.as<float>() + block.first_row * arguments.head_dim;
-  UpdateSoftmax({.rows = blocking_.rows,
-                 .first_row = block.first_row,
-                 .rows_per_query = HeadsPerKvHead(arguments),
-                 .first_query = task.first_query,
-                 .first_key = block.first_key,
-                 .keys = block.keys,
-                 .window = arguments.window,
-                 .head_dim = arguments.head_dim,
-                 .scale = arguments.scale,
-                 .scores = scratch.scores.as<float>(),
-                 .probabilities = {.data = probabilities, .dtype = dtype, .stride = block.keys},
-                 .largest = scratch.largest.as<float>() + block.first_row,
-                 .sum = scratch.sum.as<float>() + block.first_row,
-                 .mixed = mixed});
-  mix_matmuls_[width]->Execute(
-      {.left = probabilities,
-       .right = values_.data() + ValueOffset(arguments, task, block.first_key),
-       .out = mixed,
-       .panel_bytes = blocking_.on_tiles ? ValuePanelBytes(task.sequence) : 0},
-      scratch.matmul_caller);
+  const int64_t end = task.first_key + task.keys;
+  for (int64_t key = task.first_key; key < end; key += kKeyBlock) {
+    const int64_t keys = std::min(kKeyBlock, end - key);
+    const auto width = static_cast<size_t>(keys / kQueryBlock);
+    score_matmuls_[width]->Execute({.left = scratch.queries.data(),
+                                    .right = keys_.data() + KeyOffset(arguments, task, key),
+                                    .out = scratch.scores.data()},
+                                   scratch.matmul_caller);
+    UpdateSoftmax({.rows = rows,
+                   .rows_per_query = HeadsPerKvHead(arguments),
+                   .first_query = task.first_query,
+                   .first_key = key,
+                   .keys = keys,
+                   .window = arguments.window,
+                   .head_dim = arguments.head_dim,
+                   .scale = arguments.scale,
+                   .scores = scratch.scores.as<float>(),
+                   .probabilities = {.data = probabilities, .dtype = dtype, .stride = keys},
+                   .largest = scratch.largest.as<float>(),
+                   .sum = scratch.sum.as<float>(),
+                   .mixed = scratch.mixed.as<float>()});
+    mix_matmuls_[width]->Execute({.left = probabilities,
+                                  .right = values_.data() + ValueOffset(arguments, task, key),
+                                  .out = scratch.mixed.data()},
+                                 scratch.matmul_caller);
+  }
+}
+
+void BlockedAttention::AttendOnTiles(const AttentionArguments& arguments, const Task& task,
+                                     Scratch& scratch) const {
+  const int64_t heads = HeadsPerKvHead(arguments);
+  const int64_t rows = QueryCount(arguments, task.sequence, task.first_query) * heads;
+  const int64_t row_bytes = row_width_ * ElementBytes(arguments);
+  for (int64_t first_row = 0; first_row < rows; first_row += kAmxBlock) {
+    AmxAttend({.queries = scratch.queries.data() + first_row * row_bytes,
+               .keys = keys_.data() + KeyOffset(arguments, task, 0),
+               .values = values_.data() + ValueOffset(arguments, task, 0),
+               .value_panel_bytes = ValuePanelBytes(task.sequence),
+               .head_dim = row_width_,
+               .first_query = task.first_query,
+               .first_row = first_row,
+               .rows_per_query = heads,
+               .rows = std::min(kAmxBlock, rows - first_row),
+               .window = arguments.window,
+               .scale = arguments.scale,
+               .mixed = scratch.mixed.as<float>() + first_row * row_width_,
+               .sums = scratch.sum.as<float>() + first_row});
+  }
 }
 
 void BlockedAttention::WriteResult(const AttentionArguments& arguments, const Task& task,
@@ -272,9 +273,9 @@ void BlockedAttention::WriteResult(const AttentionArguments& arguments, const Ta
   const int64_t group_bytes = heads * arguments.head_dim * ElementBytes(arguments);
   const auto float_bytes = static_cast<int64_t>(sizeof(float));
   for (int64_t i = 0; i < queries; ++i) {
-    const Rows mixed = {.data = scratch.mixed.data() + i * heads * arguments.head_dim * float_bytes,
+    const Rows mixed = {.data = scratch.mixed.data() + i * heads * row_width_ * float_bytes,
                         .dtype = DType::kF32,
-                        .stride = arguments.head_dim};
+                        .stride = row_width_};
     const Rows out = {.data = arguments.out.row(first_row + i) + task.kv_head * group_bytes,
                       .dtype = arguments.out.dtype,
                       .stride = arguments.head_dim};

@@ -38,8 +38,8 @@ struct AttentionArguments {
 //    outside the window are skipped.
 // 3. oneDNN's products take all rows of a task and many keys at once. On tiles (AMX) keys and
 // values
-//    are packed for AmxMultiply, and a block of rows and keys is so small that its scores stay in
-//    the first-level cache until they are used up.
+//    are packed, and few rows go over a panel of keys at a time: their scores stay in the
+//    first-level cache until they are used up (amx_attention.h).
 //
 // A sequence's result depends neither on the other sequences nor on the number of threads.
 class BlockedAttention {
@@ -60,23 +60,7 @@ class BlockedAttention {
     int64_t keys;       // a multiple of kQueryBlock
   };
 
-  // How a task is cut up.
-  struct Blocking {
-    bool on_tiles = false;
-    int64_t rows = 0;         // of queries, in one product
-    int64_t keys = 0;         // in one product, at most
-    int64_t key_granule = 0;  // numbers of keys are multiples of it
-    int64_t head_dim = 0;     // of queries, keys and values in memory: filled up with zeros
-  };
-
-  // Some of a task's rows and keys.
-  struct Block {
-    int64_t first_row;
-    int64_t first_key;  // of the sequence
-    int64_t keys;
-  };
-
-  // A block of scores, and what is kept per row from block to block.
+  // A block of scores (not on tiles), and what is kept per row from block to block.
   struct Scratch {
     explicit Scratch(const dnnl::engine& engine) : matmul_caller(engine) {}
 
@@ -96,8 +80,8 @@ class BlockedAttention {
   void PackBlock(const AttentionArguments& arguments, const Task& task);
   void RunTask(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
   void ReadQueries(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
-  void AddBlock(const AttentionArguments& arguments, const Task& task, const Block& block,
-                Scratch& scratch) const;
+  void Attend(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
+  void AttendOnTiles(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
   void WriteResult(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
 
   // Byte offset in keys_ of a position of a task's sequence.
@@ -111,13 +95,14 @@ class BlockedAttention {
   MatmulCache& cache_;
   const int threads_;
   const bool on_tiles_;
-  Blocking blocking_;                         // of the current run
-  std::vector<Scratch> scratch_;              // one for each thread
-  std::vector<Task> tasks_;                   // the longest first
-  std::vector<int64_t> padded_offsets_;       // [sequences + 1]: sequences in whole blocks
-  AlignedBuffer keys_;                        // [kv_heads, padded rows, head_dim] or panels of it
-  AlignedBuffer values_;                      // the same
-  std::vector<const Matmul*> score_matmuls_;  // by number of keys / key_granule
+  bool runs_on_tiles_ = false;           // the current run
+  int64_t row_width_ = 0;                // of a head in scratch: head_dim, filled up with zeros
+  std::vector<Scratch> scratch_;         // one for each thread
+  std::vector<Task> tasks_;              // the longest first
+  std::vector<int64_t> padded_offsets_;  // [sequences + 1]: sequences in whole blocks
+  AlignedBuffer keys_;                   // [kv_heads, padded rows, head_dim] or panels of it
+  AlignedBuffer values_;                 // the same
+  std::vector<const Matmul*> score_matmuls_;  // by number of keys / kQueryBlock; not on tiles
   std::vector<const Matmul*> mix_matmuls_;
 };
 

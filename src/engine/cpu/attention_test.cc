@@ -177,6 +177,48 @@ TEST(AttentionTest, SequencesAreIsolated) {
   }
 }
 
+// Scores that rise or fall so far along a sequence that exponentials relative to an early one
+// overflow, or to a late one vanish.
+TEST(AttentionTest, ScoresMayRiseAndFallFar) {
+  const Case c = {.lengths = {1200}, .heads = 2, .kv_heads = 1, .head_dim = 16};
+  constexpr size_t kWidth = 64;
+  for (const float slope : {0.25F, -0.25F}) {
+    std::vector<float> values = RandomFloats(1200 * kWidth, 5);
+    for (size_t t = 0; t < 1200; ++t) {
+      // Of both queries and of the key, the first element alone.
+      std::fill_n(values.begin() + static_cast<int64_t>(t * kWidth), 48, 0.0F);
+      values[t * kWidth] = 1.0F;
+      values[t * kWidth + 16] = -1.0F;
+      values[t * kWidth + 32] = slope * static_cast<float>(t);
+    }
+    for (const DType dtype : ComputeDTypes()) {
+      Inputs inputs(c, dtype, 5);
+      inputs.joined = TestRows(values, 1200, kWidth, dtype);
+      const std::vector<double> expected = PlainAttention(c, inputs);
+      for (const bool on_tiles : OnTiles(dtype)) {
+        EXPECT_LT(RelativeError(RunAttention(c, inputs, 2, on_tiles).Values(), expected),
+                  dtype == DType::kF32 ? 5e-5 : 5e-3)
+            << DTypeName(dtype) << " " << on_tiles << " " << slope;
+      }
+    }
+  }
+}
+
+// One NaN makes the rows that see it NaN, and no others.
+TEST(AttentionTest, ANanIsSeenByLaterRowsAlone) {
+  const Case c = {.lengths = {100}, .heads = 1, .kv_heads = 1, .head_dim = 32};
+  for (const DType dtype : ComputeDTypes()) {
+    std::vector<float> values = RandomFloats(100 * 96, 6);
+    values[40 * 96 + 32] = std::numeric_limits<float>::quiet_NaN();  // of key 40
+    Inputs inputs(c, dtype, 6);
+    inputs.joined = TestRows(values, 100, 96, dtype);
+    for (const bool on_tiles : OnTiles(dtype)) {
+      const TestRows out = RunAttention(c, inputs, 2, on_tiles);
+      for (int64_t t = 0; t < 100; ++t) EXPECT_EQ(std::isnan(out.At(t, 5)), t >= 40) << t;
+    }
+  }
+}
+
 // Probabilities of a long row of equal scores are all the same: the result is the running mean.
 TEST(AttentionTest, EqualScoresGiveTheMean) {
   const Case c = {.lengths = {1000}, .heads = 1, .kv_heads = 1, .head_dim = 16};

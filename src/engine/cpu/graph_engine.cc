@@ -94,8 +94,11 @@ Result<std::unique_ptr<GraphEngine>> GraphEngine::Create(const Graph& graph,
   }
   const bool on_tiles = options.on_tiles.value_or(has_tiles);
   // Products with AMX slow down where they add up thousands of products an element.
-  const bool sums_gate_blocks = options.sums_gate_blocks.value_or(on_tiles);
-  ASSIGN_OR_RETURN(Program program, CompileProgram(graph, hooks, compute, sums_gate_blocks));
+  ASSIGN_OR_RETURN(Program program,
+                   CompileProgram(graph, hooks,
+                                  {.compute = compute,
+                                   .sums_gate_blocks = options.sums_gate_blocks.value_or(on_tiles),
+                                   .gates_in_products = on_tiles}));
   std::unique_ptr<GraphEngine> engine;
   RETURN_IF_ERROR(CatchExceptions(
       [&] { engine.reset(new GraphEngine(std::move(program), options, threads, on_tiles)); }));
@@ -146,7 +149,8 @@ Status GraphEngine::LoadWeights(const Graph& graph, const WeightLookup& lookup) 
                             MatmulShape{.in = program_.compute,
                                         .out = plan.out,
                                         .accumulates = plan.accumulates,
-                                        .on_tiles = on_tiles_},
+                                        .on_tiles = on_tiles_,
+                                        .is_gated = plan.is_gated},
                             matmuls_);
     }
     packed_weights_.Reserve(packed_bytes());

@@ -155,22 +155,30 @@ TEST(GraphEngineTest, EveryHookIsNearTheReferenceInBf16) {
   }
 }
 
-// The product behind a gate in one piece or in blocks: the same numbers, and in either way the same
-// bytes whether or not its input is captured.
+// The product behind a gate in one piece or in blocks, and gated by the product before it or not:
+// the same numbers, and in each way the same bytes whether or not its input is captured.
 TEST(GraphEngineTest, GateBlocksMayBeSummedUp) {
-  const Fixture fixture({.hidden = 40, .intermediate = 1500}, DType::kBf16);
   const TestBatch batch(kLengths, 50, 1);
-  for (const CpuCompute compute : {CpuCompute::kF32, CpuCompute::kBf16}) {
-    if (compute == CpuCompute::kBf16 && !OneDnnHasAvx512()) continue;
-    for (const bool sums : {false, true}) {
-      const CpuEngineOptions options = {
-          .compute = compute, .stored_dtype = DType::kF32, .sums_gate_blocks = sums};
-      ExpectNearReference(fixture, AllHooks(fixture.graph), batch, options,
-                          compute == CpuCompute::kF32 ? 2e-6 : 2e-2);
-      const HookPoint last = {1, HookKind::kResidPost};
-      const Captured alone = fixture.Run({last}, batch, options);
-      const Captured both = fixture.Run({{1, HookKind::kMlpPost}, last}, batch, options);
-      EXPECT_EQ(alone.rows[0], both.rows[1]);
+  const HookPoint last = {1, HookKind::kResidPost};
+  for (const TransformerShape& shape : {TransformerShape{.hidden = 40, .intermediate = 1500},
+                                        TransformerShape{.hidden = 64, .intermediate = 1504}}) {
+    const Fixture fixture(shape, DType::kBf16);
+    for (const CpuCompute compute : {CpuCompute::kF32, CpuCompute::kBf16}) {
+      if (compute == CpuCompute::kBf16 && !OneDnnHasAvx512()) continue;
+      const double bound = compute == CpuCompute::kF32 ? 2e-6 : 2e-2;
+      for (const auto& [sums, on_tiles] :
+           {std::pair{false, false}, {true, false}, {false, true}, {true, true}}) {
+        if (on_tiles && (compute == CpuCompute::kF32 || !AmxIsUsable())) continue;
+        const CpuEngineOptions options = {.compute = compute,
+                                          .stored_dtype = DType::kF32,
+                                          .sums_gate_blocks = sums,
+                                          .on_tiles = on_tiles};
+        ExpectNearReference(fixture, AllHooks(fixture.graph), batch, options, bound);
+        ExpectNearReference(fixture, {last}, batch, options, bound);
+        const Captured alone = fixture.Run({last}, batch, options);
+        const Captured both = fixture.Run({{1, HookKind::kMlpPost}, last}, batch, options);
+        EXPECT_EQ(alone.rows[0], both.rows[1]);
+      }
     }
   }
 }

@@ -214,7 +214,7 @@ struct VisibleKeys {
 };
 
 VisibleKeys FindVisibleKeys(const SoftmaxBlock& block, int64_t row, int64_t lanes) {
-  const int64_t query = block.first_query + (block.first_row + row) / block.rows_per_query;
+  const int64_t query = block.first_query + row / block.rows_per_query;
   VisibleKeys visible;
   visible.end = std::clamp<int64_t>(query + 1 - block.first_key, 0, block.keys);
   visible.begin = 0;
@@ -330,10 +330,10 @@ void DivideRowsImpl(RowsShape shape, const Rows& in, const float* divisors, cons
   const auto lanes = static_cast<int64_t>(hn::Lanes(FloatTag()));
   WithCodec(out.dtype, [&](auto codec) {
     for (int64_t r = 0; r < shape.rows; ++r) {
-      const FloatVector divisor = hn::Set(FloatTag(), divisors[r]);
+      const FloatVector factor = hn::Set(FloatTag(), 1.0F / divisors[r]);
       for (int64_t i = 0; i < shape.width; i += lanes) {
         StoreElements<decltype(codec)>(
-            hn::Div(LoadElements<F32Codec>(Input(in, r), i, shape.width), divisor), Output(out, r),
+            hn::Mul(LoadElements<F32Codec>(Input(in, r), i, shape.width), factor), Output(out, r),
             i, shape.width);
       }
     }

@@ -53,8 +53,7 @@ void RotateRows(RopeShape shape, const float* table, const int32_t* positions, R
 // and keeps, per row, the largest scaled score, the sum of exponentials and a weighted sum of
 // values, all relative to the largest score so far.
 struct SoftmaxBlock {
-  int64_t rows = 0;  // row r belongs to query (first_row + r) / rows_per_query
-  int64_t first_row = 0;
+  int64_t rows = 0;            // row r belongs to query r / rows_per_query
   int64_t rows_per_query = 0;  // query heads that share the keys
   int64_t first_query = 0;     // position of query 0
   int64_t first_key = 0;       // position of the block's first key

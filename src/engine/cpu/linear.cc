@@ -70,6 +70,7 @@ PackedLinear::PackedLinear(const std::vector<LinearPart>& parts, MatmulShape sha
     shape_.columns += part.weight.shape[0];
     shape_.has_bias = shape_.has_bias || part.bias.has_value();
   }
+  THRESHER_CHECK(!shape_.is_gated || shape_.on_tiles);
   packer_ = &cache.Get(ShapeFor(kRowsForPacking));
 }
 
@@ -86,11 +87,19 @@ void PackedLinear::Pack(const std::vector<LinearPart>& parts, std::byte* memory)
   int64_t column = 0;
   for (const LinearPart& part : parts) {
     ConvertInputs(part, shape_.in, joined.data() + column * shape_.inner * DTypeBytes(shape_.in));
-    if (part.bias) std::ranges::copy(ReadWeight(*part.bias), bias_.begin() + column);
+    if (part.bias) SetBias(ReadWeight(*part.bias), column);
     column += part.weight.shape[0];
   }
   packed_ = memory;
   packer_->Pack(joined.data(), packed_);
+}
+
+void PackedLinear::SetBias(const std::vector<float>& values, int64_t first_column) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    int64_t column = first_column + static_cast<int64_t>(i);
+    if (shape_.is_gated) column = AmxGatedPosition(column, shape_.columns / 2);
+    bias_[static_cast<size_t>(column)] = values[i];
+  }
 }
 
 void PackedLinear::Execute(const Matmul& matmul, const void* in, void* out,

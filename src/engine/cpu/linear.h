@@ -25,8 +25,9 @@ struct LinearPart {
 // has the same number of inputs.
 class PackedLinear {
  public:
-  // Of `shape`, in, out, accumulates and on_tiles (where possible) are read: the rest follows from
-  // the parts. `cache` must outlive the linear. Throws dnnl::error and std::bad_alloc.
+  // Of `shape`, in, out, accumulates, on_tiles (where possible) and is_gated (then of the parts
+  // gate and up) are read: the rest follows from the parts. `cache` must outlive the linear. Throws
+  // dnnl::error and std::bad_alloc.
   PackedLinear(const std::vector<LinearPart>& parts, MatmulShape shape, MatmulCache& cache);
 
   // The product for a number of rows.
@@ -37,12 +38,15 @@ class PackedLinear {
   // Called once, under a SingleThreadScope.
   void Pack(const std::vector<LinearPart>& parts, std::byte* memory);
 
-  // [rows, input width] -> [rows, output width], with the primitive of ShapeFor(rows).
+  // [rows, input width] -> [rows, output width], half of that if it is gated, with the primitive of
+  // ShapeFor(rows).
   void Execute(const Matmul& matmul, const void* in, void* out, MatmulCaller& caller) const;
 
   int64_t packed_bytes() const { return packer_->packed_bytes(); }
 
  private:
+  void SetBias(const std::vector<float>& values, int64_t first_column);
+
   MatmulShape shape_;
   const Matmul* packer_;
   std::byte* packed_ = nullptr;

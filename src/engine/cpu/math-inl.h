@@ -10,15 +10,15 @@
 
 #include <hwy/highway.h>
 
+#include <cstddef>
 #include <cstdint>
 
+#include "engine/cpu/power_terms.h"
 #include "shard/codec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace thresher {
 namespace HWY_NAMESPACE {
-
-inline constexpr float kLog2E = 1.4426950408889634F;
 
 // power * 2^whole for a power near 1 and a whole number in [-200, 0]; 0 below 2^-126, or below
 // 2^-149 with AVX-512.
@@ -35,17 +35,15 @@ HWY_INLINE FloatVector ScaleByPowerOfTwo(FloatVector power, FloatVector whole) {
 }
 
 #if HWY_TARGET <= HWY_AVX3
-// 2^x for x <= 0 with the processor's own split into whole and fraction. The polynomial is the best
-// of degree 4 for 0 <= f < 1 that is 1 at 0: its relative error is below 3e-6.
+// 2^x for x <= 0 with the processor's own split into whole and fraction.
 HWY_INLINE FloatVector PowerOfTwoToBf16(FloatVector x) {
   const FloatTag d;
   constexpr int kFractionAboveFloor = 1;  // VREDUCEPS, no bits of fraction, rounding down
   const FloatVector f{_mm512_reduce_ps(x.raw, kFractionAboveFloor)};
-  FloatVector power = hn::Set(d, 1.3426685705780983e-2F);
-  power = hn::MulAdd(power, f, hn::Set(d, 5.2242472767829895e-2F));
-  power = hn::MulAdd(power, f, hn::Set(d, 2.4128021299839020e-1F));
-  power = hn::MulAdd(power, f, hn::Set(d, 6.9304484128952026e-1F));
-  power = hn::MulAdd(power, f, hn::Set(d, 1.0F));
+  FloatVector power = hn::Set(d, kFractionPowerTerms[0]);
+  for (size_t i = 1; i < kFractionPowerTerms.size(); ++i) {
+    power = hn::MulAdd(power, f, hn::Set(d, kFractionPowerTerms[i]));
+  }
   return FloatVector{_mm512_scalef_ps(power.raw, x.raw)};  // by 2^floor(x)
 }
 #endif

@@ -72,10 +72,10 @@ int64_t Matmul::packed_bytes() const {
 
 void Matmul::Pack(const std::byte* transposed, std::byte* packed) const {
   if (shape_.on_tiles) {
-    AmxPackColumns(
-        {.data = const_cast<std::byte*>(transposed), .dtype = DType::kBf16, .stride = shape_.inner},
-        shape_.inner, shape_.columns, AmxPanelBytes(shape_.inner), packed);
-    return;
+    const Rows rows = {
+        .data = const_cast<std::byte*>(transposed), .dtype = DType::kBf16, .stride = shape_.inner};
+    if (shape_.is_gated) return AmxPackGated(rows, shape_.inner, shape_.columns / 2, packed);
+    return AmxPackColumns(rows, shape_.inner, shape_.columns, AmxPanelBytes(shape_.inner), packed);
   }
   const memory::desc form({shape_.inner, shape_.columns}, OneDnnType(shape_.in),
                           memory::format_tag::ba);
@@ -87,17 +87,17 @@ void Matmul::Pack(const std::byte* transposed, std::byte* packed) const {
 }
 
 void Matmul::ExecuteOnTiles(const MatmulOperands& operands) const {
-  AmxMultiply(
-      {.rows = shape_.rows,
-       .inner = shape_.inner,
-       .columns = shape_.columns,
-       .left = static_cast<const std::byte*>(operands.left),
-       .right = static_cast<const std::byte*>(operands.right),
-       .panel_bytes = operands.panel_bytes > 0 ? operands.panel_bytes : AmxPanelBytes(shape_.inner),
-       .bias = operands.bias,
-       .accumulates = shape_.accumulates,
-       .out_dtype = shape_.out,
-       .out = static_cast<std::byte*>(operands.out)});
+  AmxMultiply({.rows = shape_.rows,
+               .inner = shape_.inner,
+               .columns = shape_.columns,
+               .left = static_cast<const std::byte*>(operands.left),
+               .right = static_cast<const std::byte*>(operands.right),
+               .panel_bytes = AmxPanelBytes(shape_.inner),
+               .bias = operands.bias,
+               .accumulates = shape_.accumulates,
+               .is_gated = shape_.is_gated,
+               .out_dtype = shape_.out,
+               .out = static_cast<std::byte*>(operands.out)});
 }
 
 MatmulCaller::Call Matmul::MakeCall() const {

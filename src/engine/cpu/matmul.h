@@ -33,6 +33,8 @@ struct MatmulShape {
   // By AmxMultiply instead of oneDNN: of bf16, with a packed right operand and `inner` a multiple
   // of kAmxBlock, where AmxIsUsable().
   bool on_tiles = false;
+  // On tiles: the right operand is [gates, ups] (AmxProduct::is_gated), `columns` of both together.
+  bool is_gated = false;
 
   auto operator<=>(const MatmulShape&) const = default;
 };
@@ -42,7 +44,6 @@ struct MatmulOperands {
   const void* right = nullptr;
   const float* bias = nullptr;
   void* out = nullptr;
-  int64_t panel_bytes = 0;  // on tiles: from one panel of `right` to the next; 0: no gaps
 };
 
 class Matmul;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/buffer_plan.h"
 #include "engine/cpu/round_up.h"
 
@@ -49,14 +50,14 @@ std::vector<bool> FindF32Values(const Graph& graph) {
 class Compiler {
  public:
   Compiler(const Graph& full, const Graph& pruned, const std::vector<HookPoint>& hooks,
-           DType compute, bool sums_gate_blocks)
+           const ProgramOptions& options)
       : graph_(pruned),
-        sums_gate_blocks_(sums_gate_blocks),
+        options_(options),
         is_f32_(FindF32Values(full)),
         slots_(full.values().size()),
         readers_(full.values().size()),
         outputs_(full.values().size()) {
-    program_.compute = compute;
+    program_.compute = options.compute;
     program_.stages.emplace_back();
     for (const Node& node : pruned.nodes()) {
       for (const ValueId input : Inputs(node.operation)) ++readers_[Index(input)];
@@ -265,7 +266,7 @@ class Compiler {
 
   // The one linear that reads a gated activation, if it is summed up by blocks.
   const Node* FindDownOf(ValueId gated) const {
-    if (!sums_gate_blocks_ || readers_[Index(gated)] != 1) return nullptr;
+    if (!options_.sums_gate_blocks || readers_[Index(gated)] != 1) return nullptr;
     const auto down = std::ranges::find_if(graph_.nodes(), [&](const Node& node) {
       const auto* linear = std::get_if<Linear>(&node.operation);
       return linear != nullptr && linear->input == gated;
@@ -290,16 +291,56 @@ class Compiler {
     Append(LinearStep{block, program_.linears.size() - 1, out});
   }
 
+  // The linears of one input that a GatedSilu reads.
+  struct GatePair {
+    const Linear& gate;
+    const Linear& up;
+    int64_t inputs;
+  };
+
+  LinearPlan PlanGateBlock(const GatePair& pair, int64_t column, int64_t columns) const {
+    return {.parts = {{pair.gate.weight, pair.gate.bias, column, columns, 0, pair.inputs},
+                      {pair.up.weight, pair.up.bias, column, columns, 0, pair.inputs}},
+            .out = DType::kF32};
+  }
+
+  // Columns of gate and up, gated into `out`.
+  void EmitGateBlock(const GatePair& pair, const Slot& in, int64_t column, const Slot& out) {
+    Touch(in);
+    const Slot joined = NewStorage(2 * out.width, DType::kF32);
+    program_.linears.push_back(PlanGateBlock(pair, column, out.width));
+    Append(LinearStep{in, program_.linears.size() - 1, joined});
+    Touch(joined);
+    Touch(out);
+    Append(GateStep{PartOf(joined, 0, out.width), PartOf(joined, out.width, out.width), out});
+  }
+
+  // The same in one step, for an `out` that fills its storage's rows.
+  void EmitGatedProduct(const GatePair& pair, const Slot& in, int64_t column, const Slot& out) {
+    LinearPlan plan = PlanGateBlock(pair, column, out.width);
+    plan.out = out.dtype;
+    plan.is_gated = true;
+    Touch(in);
+    Touch(out);
+    program_.linears.push_back(std::move(plan));
+    Append(LinearStep{in, program_.linears.size() - 1, out});
+  }
+
+  bool CanGateInProduct(const GatePair& pair, const Slot& out) const {
+    return options_.gates_in_products && AmxCanMultiply(program_.compute, pair.inputs) &&
+           out.dtype == DType::kBf16 && out.width % (kAmxBlock / 2) == 0;
+  }
+
   // The two linears and what reads them, a block of columns after another.
   void EmitGateBlocks(const std::vector<const Node*>& group, const Node& gated_node) {
     const auto& gated = std::get<GatedSilu>(gated_node.operation);
     const bool gate_is_first = gated.gate == group[0]->output;
     const auto& gate = std::get<Linear>(group[gate_is_first ? 0 : 1]->operation);
     const auto& up = std::get<Linear>(group[gate_is_first ? 1 : 0]->operation);
+    const GatePair pair = {gate, up, graph_.width(gate.input)};
     Read(gate.input, program_.compute);
     const Slot in = Read(up.input, program_.compute);
     const int64_t width = graph_.width(gated_node.output);
-    const int64_t inputs = graph_.width(gate.input);
     const Node* down = FindDownOf(gated_node.output);
     const bool is_captured = !outputs_[Index(gated_node.output)].empty();
     std::optional<Slot> whole;
@@ -307,37 +348,32 @@ class Compiler {
     const Slot down_out = down == nullptr ? Slot() : DefineNew(down->output);
     const int64_t blocks = (width + kGateBlock - 1) / kGateBlock;
     const int64_t block = RoundUp((width + blocks - 1) / blocks, kGateGranule);
+    Slot made;
     for (int64_t column = 0; column < width; column += block) {
       const int64_t columns = std::min(block, width - column);
-      Touch(in);
-      const Slot joined = NewStorage(2 * columns, DType::kF32);
-      program_.linears.push_back({.parts = {{gate.weight, gate.bias, column, columns, 0, inputs},
-                                            {up.weight, up.bias, column, columns, 0, inputs}},
-                                  .out = DType::kF32});
-      Append(LinearStep{in, program_.linears.size() - 1, joined});
-      Slot gate_part = joined;
-      gate_part.width = columns;
-      Slot up_part = gate_part;
-      up_part.column = columns;
-      Touch(joined);
-      // A linear reads whole rows of a storage: a block has one of its own.
-      const Slot made = down == nullptr ? PartOf(*whole, column, columns)
-                                        : NewStorage(columns, TypeOf(gated_node.output));
-      Touch(made);
-      Append(GateStep{gate_part, up_part, made});
-      if (down != nullptr) {
-        if (whole) {
-          Touch(made);
-          Touch(*whole);
-          Append(ConvertStep{made, PartOf(*whole, column, columns)});
-        }
-        EmitDownBlock(std::get<Linear>(down->operation), made, column, down_out);
+      if (down == nullptr) {
+        made = PartOf(*whole, column, columns);
+        EmitGateBlock(pair, in, column, made);
+        continue;
       }
-      // Computed; nothing reads them any more.
-      Define(gated.gate, gate_part);
-      Define(gated.up, up_part);
-      if (!whole) Define(gated_node.output, made);
+      // A linear reads whole rows of a storage: a block has one of its own.
+      made = NewStorage(columns, TypeOf(gated_node.output));
+      if (CanGateInProduct(pair, made)) {
+        EmitGatedProduct(pair, in, column, made);
+      } else {
+        EmitGateBlock(pair, in, column, made);
+      }
+      if (whole) {
+        Touch(made);
+        Touch(*whole);
+        Append(ConvertStep{made, PartOf(*whole, column, columns)});
+      }
+      EmitDownBlock(std::get<Linear>(down->operation), made, column, down_out);
     }
+    // Computed; nothing reads them any more.
+    Define(gated.gate, made);
+    Define(gated.up, made);
+    if (!whole) Define(gated_node.output, made);
     EmitCaptures(gated_node.output);
     if (down != nullptr) EmitCaptures(down->output);
   }
@@ -376,7 +412,7 @@ class Compiler {
   }
 
   const Graph& graph_;
-  const bool sums_gate_blocks_;
+  const ProgramOptions options_;
   const std::vector<bool> is_f32_;
   std::vector<std::optional<Slot>> slots_;
   std::map<ValueId, Slot> converted_;
@@ -390,10 +426,10 @@ class Compiler {
 }  // namespace
 
 Result<Program> CompileProgram(const Graph& graph, const std::vector<HookPoint>& hooks,
-                               DType compute, bool sums_gate_blocks) {
-  THRESHER_CHECK(compute == DType::kF32 || compute == DType::kBf16);
+                               const ProgramOptions& options) {
+  THRESHER_CHECK(options.compute == DType::kF32 || options.compute == DType::kBf16);
   ASSIGN_OR_RETURN(const Graph pruned, graph.PrunedTo(hooks));
-  return Compiler(graph, pruned, hooks, compute, sums_gate_blocks).Compile();
+  return Compiler(graph, pruned, hooks, options).Compile();
 }
 
 }  // namespace thresher

@@ -121,6 +121,7 @@ struct LinearPlan {
   std::vector<Part> parts;  // all of the same inputs
   DType out = DType::kF32;
   bool accumulates = false;  // adds to what its output holds
+  bool is_gated = false;     // the parts are gate and up; the output is silu(gate) * up
 };
 
 struct Program {
@@ -133,14 +134,22 @@ struct Program {
   std::vector<std::vector<float>> rope_frequencies;
 };
 
-// Plans the forward pass up to the deepest of `hooks`; hooks[i] is captured as output i.
-// `compute`, kF32 or kBf16, is the dtype of what matrix products read; the residual stream, what is
-// added to it, and what elementwise steps read are f32. The dtype of a value does not depend on
-// which hooks are asked for. With `sums_gate_blocks`, what reads a wide gated activation is summed
-// up a block of its columns at a time, as they are made. kInvalidArgument if the graph has no such
+struct ProgramOptions {
+  // Of what matrix products read: kF32 or kBf16.
+  DType compute = DType::kF32;
+  // What reads a wide gated activation is summed up a block of its columns at a time, as they are
+  // made.
+  bool sums_gate_blocks = false;
+  // Such a block is gated by the product that makes it, where AmxCanMultiply its inputs.
+  bool gates_in_products = false;
+};
+
+// Plans the forward pass up to the deepest of `hooks`; hooks[i] is captured as output i. The
+// residual stream, what is added to it, and what elementwise steps read are f32. The dtype of a
+// value does not depend on which hooks are asked for. kInvalidArgument if the graph has no such
 // hook point.
 Result<Program> CompileProgram(const Graph& graph, const std::vector<HookPoint>& hooks,
-                               DType compute, bool sums_gate_blocks = false);
+                               const ProgramOptions& options);
 
 }  // namespace thresher
 

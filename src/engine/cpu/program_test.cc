@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <variant>
 #include <vector>
 
 #include "engine/common/transformer_for_test.h"
+#include "engine/cpu/amx_product.h"
 #include "engine/cpu/buffer_plan.h"
 
 namespace thresher {
@@ -23,7 +25,7 @@ std::vector<Step> StepsOf(const Program& program) {
 }
 
 Program Compile(const Graph& graph, const std::vector<HookPoint>& hooks, DType compute) {
-  Result<Program> program = CompileProgram(graph, hooks, compute);
+  Result<Program> program = CompileProgram(graph, hooks, {.compute = compute});
   EXPECT_TRUE(program.ok()) << program.status().message();
   return std::move(program).value();
 }
@@ -60,8 +62,8 @@ TEST(ProgramTest, WideGatesAreComputedInBlocksOfColumns) {
 // Each block of the gate is read by a product of its own as soon as it is made.
 TEST(ProgramTest, WhatReadsAWideGateMaySumUpItsBlocks) {
   const Graph graph = BuildTransformer({.intermediate = 1500, .layers = 1});
-  const Result<Program> program =
-      CompileProgram(graph, {{0, HookKind::kResidPost}}, DType::kBf16, true);
+  const Result<Program> program = CompileProgram(
+      graph, {{0, HookKind::kResidPost}}, {.compute = DType::kBf16, .sums_gate_blocks = true});
   ASSERT_TRUE(program.ok());
   const std::vector<GateStep> gates = StepsOf<GateStep>(*program);
   const std::vector<LinearStep> linears = StepsOf<LinearStep>(*program);
@@ -78,6 +80,38 @@ TEST(ProgramTest, WhatReadsAWideGateMaySumUpItsBlocks) {
     first_input += plan.parts[0].inputs;
   }
   EXPECT_EQ(first_input, 1500);
+}
+
+// Where the tile unit takes the inputs, and the columns in whole tiles.
+TEST(ProgramTest, AProductMayGateABlock) {
+  if (!AmxIsUsable()) GTEST_SKIP() << "this processor has no AMX";
+  using Hooks = std::vector<HookPoint>;
+  const Hooks last = {{0, HookKind::kResidPost}};
+  const auto compile = [](int64_t hidden, int64_t intermediate, const Hooks& hooks) {
+    const Graph graph =
+        BuildTransformer({.hidden = hidden, .intermediate = intermediate, .layers = 1});
+    Result<Program> program = CompileProgram(
+        graph, hooks,
+        {.compute = DType::kBf16, .sums_gate_blocks = true, .gates_in_products = true});
+    EXPECT_TRUE(program.ok());
+    return std::move(program).value();
+  };
+  for (const Hooks& hooks : {last, Hooks{{0, HookKind::kMlpPost}, {0, HookKind::kResidPost}}}) {
+    const Program program = compile(64, 1504, hooks);
+    EXPECT_TRUE(StepsOf<GateStep>(program).empty());
+    const auto gated = std::ranges::count_if(program.linears, &LinearPlan::is_gated);
+    EXPECT_EQ(gated, 3);
+    for (const LinearStep& step : StepsOf<LinearStep>(program)) {
+      const LinearPlan& plan = program.linears[step.linear];
+      if (!plan.is_gated) continue;
+      EXPECT_EQ(plan.parts.size(), 2U);
+      EXPECT_EQ(step.out.width, plan.parts[0].columns);
+      EXPECT_EQ(step.out.dtype, DType::kBf16);
+    }
+  }
+  EXPECT_EQ(StepsOf<GateStep>(compile(40, 1504, last)).size(), 3U);
+  // The last of the blocks has 476 columns: no whole tiles.
+  EXPECT_EQ(StepsOf<GateStep>(compile(64, 1500, last)).size(), 1U);
 }
 
 // Gate or up that something else reads stays whole.
@@ -105,7 +139,7 @@ TEST(ProgramTest, EndsAtTheDeepestHook) {
   const Program query = Compile(graph, {{1, HookKind::kQ}}, DType::kF32);
   EXPECT_EQ(query.linears.size(), 5U);
   EXPECT_EQ(query.linears[4].parts.size(), 1U);
-  EXPECT_FALSE(CompileProgram(graph, {{3, HookKind::kQ}}, DType::kF32).ok());
+  EXPECT_FALSE(CompileProgram(graph, {{3, HookKind::kQ}}, {}).ok());
 }
 
 TEST(ProgramTest, OnlyWhatCrossesAttentionNeedsTheWholeBatch) {
