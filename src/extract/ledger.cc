@@ -23,6 +23,14 @@ Claimant ClaimantOf(std::string_view text, const std::string& key) {
   return {lease->session, HeartbeatKey(lease->worker_id, lease->session)};
 }
 
+std::vector<FailureReport> ReportsAmong(const std::vector<ObjectInfo>& objects) {
+  std::vector<FailureReport> reports;
+  for (const ObjectInfo& object : objects) {
+    if (const auto report = ParseFailureReportKey(object.key)) reports.push_back(*report);
+  }
+  return reports;
+}
+
 }  // namespace
 
 Ledger::Ledger(Store& store, Clock& clock, const Run& run, Options options)
@@ -115,23 +123,17 @@ Status Ledger::RefreshWhileIdle() {
 Status Ledger::ReadIndex() {
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kIndexPrefix));
   std::vector<BlockMarkName> marks;
-  std::vector<FailureReport> reports;
   for (const ObjectInfo& object : objects) {
     if (const auto mark = ParseBlockMarkKey(object.key)) marks.push_back(*mark);
-    if (const auto report = ParseFailureReportKey(object.key)) reports.push_back(*report);
   }
   board_.ObserveIndex(marks, clock_.MonotonicMs());
-  board_.ObserveReports(reports, clock_.MonotonicMs());
+  board_.ObserveReports(ReportsAmong(objects), clock_.MonotonicMs());
   return OkStatus();
 }
 
 Status Ledger::ReadReports() {
   ASSIGN_OR_RETURN(const std::vector<ObjectInfo> objects, ListAll(store_, kFailureReportsPrefix));
-  std::vector<FailureReport> reports;
-  for (const ObjectInfo& object : objects) {
-    if (const auto report = ParseFailureReportKey(object.key)) reports.push_back(*report);
-  }
-  board_.ObserveReports(reports, clock_.MonotonicMs());
+  board_.ObserveReports(ReportsAmong(objects), clock_.MonotonicMs());
   return OkStatus();
 }
 
