@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <regex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -294,6 +295,30 @@ TEST(ContainerfileTest, HadolintFindsNothing) {
       RunProcess({.arguments = {SourcePath(".cache/validators/manifests/bin/hadolint"),
                                 SourcePath("deploy/Containerfile")}});
   EXPECT_EQ(result.exit_status, 0) << result.Describe();
+}
+
+// The image would be built, and the program in it would not start.
+TEST(ContainerfileTest, TheImageHasEveryLibraryThatTheProgramIsLinkedTo) {
+  const std::string text = ReadFile(SourcePath("deploy/Containerfile"));
+  const std::string last_stage = text.substr(text.rfind("\nFROM "));
+  const ProcessResult linked =
+      RunProcess({.arguments = {"/usr/bin/env", "readelf", "--dynamic", ThresherPath()}});
+  ASSERT_EQ(linked.exit_status, 0) << linked.Describe();
+  const std::regex needed(R"(\(NEEDED\)[^\n]*\[([^\]\n]+)\])");
+  int libraries = 0;
+  for (std::sregex_iterator match(linked.out.begin(), linked.out.end(), needed), end; match != end;
+       ++match) {
+    const std::string library = (*match)[1];
+    const ProcessResult owner =
+        RunProcess({.arguments = {"/usr/bin/env", "dpkg-query", "--search", "*/" + library}});
+    if (owner.exit_status != 0) GTEST_SKIP() << library << " is of no Debian package";
+    const std::string package = owner.out.substr(0, owner.out.find(':'));
+    ++libraries;
+    // Which every image has.
+    if (package == "libc6" || package == "libgcc-s1") continue;
+    EXPECT_THAT(last_stage, HasSubstr(' ' + package + ' ')) << library;
+  }
+  EXPECT_GE(libraries, 8);
 }
 
 // --- every engine on other machines

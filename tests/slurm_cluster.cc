@@ -17,6 +17,9 @@ namespace thresher {
 namespace {
 
 constexpr int64_t kPatienceMs = 30'000;
+// Slurm holds a job that it has queued again until the credential of its last start has run out:
+// 120 s, unless it is told otherwise.
+constexpr int64_t kRequeueHoldSeconds = 10;
 
 // The programs that scripts/install_dependencies.sh --ci installs.
 constexpr const char* kPrograms[] = {"/usr/sbin/munged",  "/usr/sbin/slurmctld", "/usr/sbin/slurmd",
@@ -63,7 +66,7 @@ SlurmdPort={node_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire={hold}
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -89,7 +92,8 @@ PartitionName=low Nodes=node Default=YES PriorityTier=1 GraceTime=10 PreemptMode
 PartitionName=high Nodes=node PriorityTier=10 PreemptMode=OFF State=UP
 )",
                      fmt::arg("host", host_), fmt::arg("controller_port", controller_port_),
-                     fmt::arg("node_port", node_port_), fmt::arg("folder", folder_.path()));
+                     fmt::arg("node_port", node_port_), fmt::arg("folder", folder_.path()),
+                     fmt::arg("hold", kRequeueHoldSeconds));
 }
 
 std::map<std::string, std::string> SlurmCluster::Environment() const {

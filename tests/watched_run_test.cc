@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -18,10 +17,10 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/http_request.h"
 #include "base/temporary_folder_for_test.h"
 #include "chaos.h"
+#include "dashboard_process.h"
 #include "extract/run_store.h"
 #include "extraction.h"
 #include "files.h"
@@ -35,73 +34,7 @@ using Json = nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr int64_t kSeenWithinMs = 15'000;
 constexpr int64_t kPoisonTokens = 300'000;
-
-// The dashboard as a process of its own, at a port that it chose.
-class DashboardProcess {
- public:
-  // `command`: thresher dashboard ...; its output goes to `log`.
-  DashboardProcess(Command command, std::string log) : log_(std::move(log)) {
-    command.log_file = log_;
-    command.ends_with_parent = true;
-    process_.emplace(command);
-    const bool is_up = WaitUntil([&] {
-      PassMilliseconds(20);
-      const std::string text = LogText();
-      constexpr std::string_view kAddress = "dashboard: ";
-      const size_t begin = text.find(kAddress);
-      const size_t end = text.find('\n', begin);
-      if (begin == std::string::npos || end == std::string::npos) return false;
-      url_ = text.substr(begin + kAddress.size(), end - begin - kAddress.size());
-      return true;
-    });
-    EXPECT_TRUE(is_up) << LogText();
-  }
-
-  const std::string& url() const { return url_; }  // "http://127.0.0.1:1234/"
-
-  std::string GetText(const std::string& target) const {
-    const Result<HttpResponse> answer =
-        SendHttpRequest({.url = url_ + target, .timeout_ms = 20'000, .max_body_bytes = 8 << 20});
-    return answer.ok() ? answer->body : "";
-  }
-
-  // The run now; an empty object if it cannot be had.
-  Json Run() const {
-    const Json run = Json::parse(GetText("api/run"), nullptr, false);
-    return run.is_object() ? run : Json::object();
-  }
-
-  // Asks until `condition` holds of the run; what it was then. Prints how long that took.
-  Json WaitFor(const std::string& what, const std::function<bool(const Json&)>& condition,
-               int64_t limit_ms = kSeenWithinMs) const {
-    const int64_t begin_ms = Clock::Real().MonotonicMs();
-    Json run;
-    const bool was_seen = WaitUntil(
-        [&] {
-          PassMilliseconds(50);
-          run = Run();
-          return run.contains("workers") && condition(run);
-        },
-        limit_ms);
-    EXPECT_TRUE(was_seen) << what << " was not seen; the run is " << run.dump(1).substr(0, 6000);
-    fmt::print("{}: seen after {} ms\n", what, Clock::Real().MonotonicMs() - begin_ms);
-    return run;
-  }
-
-  ProcessResult Stop() {
-    process_->Signal(SIGTERM);
-    return process_->Wait(10'000);
-  }
-
- private:
-  std::string LogText() const { return std::filesystem::exists(log_) ? ReadFile(log_) : ""; }
-
-  std::string log_;
-  std::string url_;
-  std::optional<Process> process_;
-};
 
 bool HasAlert(const Json& run, const std::string& name) {
   return std::any_of(run["alerts"].begin(), run["alerts"].end(),

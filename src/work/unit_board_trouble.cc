@@ -52,7 +52,7 @@ std::optional<UnitBoard::Choice> UnitBoard::FromTroubled(const Times& times) {
 // the unit deletes the report, so that few of many workers come for it. What a look does not bear
 // out is deleted too: the unit was claimed again, is finished, or may kill its owners.
 std::optional<UnitBoard::Choice> UnitBoard::FromReports(const Times& times) {
-  for (const auto [unit, epoch] : reports_) {
+  for (const auto& [unit, epoch] : reports_) {
     const int64_t block = BlockOf(unit);
     const BlockView* view = ViewOf(block);
     const UnitView* seen = view ? &view->unit(unit) : nullptr;
@@ -62,7 +62,7 @@ std::optional<UnitBoard::Choice> UnitBoard::FromReports(const Times& times) {
                               seen->vanished < kSuspiciousVanished;
     if (is_past || (is_fresh && !is_borne_out)) {
       const Choice forget{.action = Action::kForget, .unit = unit, .epoch = epoch};
-      reports_.erase(unit);
+      reports_.erase(forget.unit);
       return forget;
     }
     if (is_fresh && IsPoisoned(*seen)) return Inherit(*seen, unit);
