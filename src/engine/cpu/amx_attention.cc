@@ -212,7 +212,7 @@ THRESHER_AMX void RowBlock::Mix(int64_t begin, int64_t end) {
 
 }  // namespace
 
-void AmxAttend(const AmxAttention& attention) {
+THRESHER_AMX void AmxAttend(const AmxAttention& attention) {
   THRESHER_CHECK(attention.head_dim % kAmxBlock == 0 && attention.rows > 0);
   RowBlock(attention).Run();
 }
