@@ -40,19 +40,9 @@ TEST_P(SelectedRowsTest, AStopInMidUnitLosesNoMoreThanTheBatchInHand) {
     MemoryStore store;
     FakeEngine first(format_, kBatchTokens);
     WorkerRun stopped;
-    first.before_forward = [&](const PackedBatch&) {
-      if (first.batches_computed == batches - 1) stopped.stop.Request();
-      return OkStatus();
-    };
-    RunWorker(store, first, 0, stopped, {.stop_grace_ms = 0});
-    ASSERT_TRUE(stopped.outcome.ok()) << stopped.outcome.status().message();
     FakeEngine second(format_, kBatchTokens);
-    WorkerRun resumed;
-    RunWorker(store, second, 1, resumed);
-    ASSERT_TRUE(resumed.outcome.ok()) << resumed.outcome.status().message();
-    EXPECT_EQ(*resumed.outcome, Worker::Outcome::kComplete);
-    EXPECT_EQ(first.tokens_computed + second.tokens_computed, TotalTokens());
-    ExpectWhole(store);
+    StopAndResume(store, first, second, stopped, batches - 1);
+    if (HasFatalFailure()) return;
     if (stopped.progress.units_committed > 0) break;
     EXPECT_EQ(stopped.progress.units_handed_over, 1) << batches;
   }

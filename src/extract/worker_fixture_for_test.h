@@ -122,11 +122,12 @@ class WorkerTest : public ::testing::Test {
     result.outcome = worker.Run();
   }
 
-  // `first` is stopped without grace in its fourth pass, in the middle of the second unit; `second`
-  // makes the rest, and computes nothing again.
-  void StopAndResume(Store& store, FakeEngine& first, FakeEngine& second, WorkerRun& stopped) {
-    first.before_forward = [&](const PackedBatch&) {
-      if (first.batches_computed == 3) stopped.stop.Request();
+  // `first` is stopped without grace in the pass after `batches` (the default: in the middle of the
+  // second unit); `second` makes the rest, and computes nothing again.
+  void StopAndResume(Store& store, FakeEngine& first, FakeEngine& second, WorkerRun& stopped,
+                     int64_t batches = 3) {
+    first.before_forward = [&, batches](const PackedBatch&) {
+      if (first.batches_computed == batches) stopped.stop.Request();
       return OkStatus();
     };
     RunWorker(store, first, 0, stopped, {.stop_grace_ms = 0});

@@ -35,6 +35,20 @@ std::optional<int64_t> TakeUnit(std::string_view& text) {
   return TakeNumber(text);
 }
 
+// "UNIT-eEPOCH" behind `prefix`; whatever follows is left in `text`.
+struct UnitAndEpoch {
+  int64_t unit;
+  int64_t epoch;
+};
+std::optional<UnitAndEpoch> TakeUnitAndEpoch(std::string_view& text, std::string_view prefix) {
+  if (!TakeLiteral(text, prefix)) return std::nullopt;
+  const std::optional<int64_t> unit = TakeUnit(text);
+  if (!unit || !TakeLiteral(text, "-e")) return std::nullopt;
+  const std::optional<int64_t> epoch = TakeNumber(text);
+  if (!epoch) return std::nullopt;
+  return UnitAndEpoch{*unit, *epoch};
+}
+
 }  // namespace
 
 std::string UnitName(int64_t unit) { return "unit-" + SixDigits(unit); }
@@ -155,12 +169,9 @@ std::optional<BlockMarkName> ParseBlockMarkKey(std::string_view key) {
 
 std::optional<FailureReport> ParseFailureReportKey(std::string_view key) {
   std::string_view rest = key;
-  if (!TakeLiteral(rest, kFailureReportsPrefix)) return std::nullopt;
-  const std::optional<int64_t> unit = TakeUnit(rest);
-  if (!unit || !TakeLiteral(rest, "-e")) return std::nullopt;
-  const std::optional<int64_t> epoch = TakeNumber(rest);
-  if (!epoch || key != FailureReportKey(*unit, *epoch)) return std::nullopt;
-  return FailureReport{*unit, *epoch};
+  const std::optional<UnitAndEpoch> name = TakeUnitAndEpoch(rest, kFailureReportsPrefix);
+  if (!name || key != FailureReportKey(name->unit, name->epoch)) return std::nullopt;
+  return FailureReport{name->unit, name->epoch};
 }
 
 std::optional<HeartbeatName> ParseHeartbeatKey(std::string_view key) {
@@ -174,13 +185,11 @@ std::optional<HeartbeatName> ParseHeartbeatKey(std::string_view key) {
 
 std::optional<HandoverName> ParseHandoverKey(std::string_view key) {
   std::string_view rest = key;
-  if (!TakeLiteral(rest, kHandoversPrefix)) return std::nullopt;
-  const std::optional<int64_t> unit = TakeUnit(rest);
-  if (!unit || !TakeLiteral(rest, "-e")) return std::nullopt;
-  const std::optional<int64_t> epoch = TakeNumber(rest);
-  if (!epoch) return std::nullopt;
-  if (key == HandoverKey(*unit, *epoch)) return HandoverName{*unit, *epoch, false};
-  if (key == HandoverShardKey(*unit, *epoch)) return HandoverName{*unit, *epoch, true};
+  const std::optional<UnitAndEpoch> name = TakeUnitAndEpoch(rest, kHandoversPrefix);
+  if (!name) return std::nullopt;
+  const auto& [unit, epoch] = *name;
+  if (key == HandoverKey(unit, epoch)) return HandoverName{unit, epoch, false};
+  if (key == HandoverShardKey(unit, epoch)) return HandoverName{unit, epoch, true};
   return std::nullopt;
 }
 

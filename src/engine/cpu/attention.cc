@@ -26,12 +26,6 @@ int64_t StackedRows(const AttentionArguments& arguments) {
   return BlockedAttention::kQueryBlock * HeadsPerKvHead(arguments);
 }
 
-int64_t QueryCount(const AttentionArguments& arguments, int64_t sequence, int64_t first_query) {
-  const std::span<const int64_t> offsets = arguments.sequence_offsets;
-  const auto s = static_cast<size_t>(sequence);
-  return std::min(BlockedAttention::kQueryBlock, offsets[s + 1] - offsets[s] - first_query);
-}
-
 }  // namespace
 
 BlockedAttention::BlockedAttention(MatmulCache& cache, int threads, bool on_tiles)
@@ -95,6 +89,14 @@ void BlockedAttention::PrepareMatmuls(const AttentionArguments& arguments) {
   }
 }
 
+BlockedAttention::TaskRows BlockedAttention::RowsOf(const AttentionArguments& arguments,
+                                                    const Task& task) {
+  const std::span<const int64_t> offsets = arguments.sequence_offsets;
+  const auto s = static_cast<size_t>(task.sequence);
+  const int64_t first = offsets[s] + task.first_query;
+  return {.first = first, .count = std::min(kQueryBlock, offsets[s + 1] - first)};
+}
+
 int64_t BlockedAttention::KeyOffset(const AttentionArguments& arguments, const Task& task,
                                     int64_t position) const {
   const int64_t padded_rows = padded_offsets_.back();
@@ -130,9 +132,7 @@ Status BlockedAttention::CopyKeysAndValues(const AttentionArguments& arguments) 
 
 void BlockedAttention::CopyBlock(const AttentionArguments& arguments, const Task& task) {
   const int64_t row_bytes = arguments.head_dim * ElementBytes(arguments);
-  const int64_t first_row =
-      arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
-  const int64_t rows = QueryCount(arguments, task.sequence, task.first_query);
+  const auto [first_row, rows] = RowsOf(arguments, task);
   const int64_t offset = KeyOffset(arguments, task, task.first_query);
   const auto copy = [&](const Rows& from, std::byte* to) {
     for (int64_t r = 0; r < rows; ++r) {
@@ -147,9 +147,7 @@ void BlockedAttention::CopyBlock(const AttentionArguments& arguments, const Task
 
 void BlockedAttention::PackBlock(const AttentionArguments& arguments, const Task& task) {
   const int64_t head_bytes = arguments.head_dim * ElementBytes(arguments);
-  const int64_t first_row =
-      arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
-  const int64_t rows = QueryCount(arguments, task.sequence, task.first_query);
+  const auto [first_row, rows] = RowsOf(arguments, task);
   const int64_t key_panel_bytes = AmxPanelBytes(row_width_);
   for (int64_t r = 0; r < kQueryBlock; r += kAmxBlock) {
     const int64_t position = task.first_query + r;
@@ -187,9 +185,7 @@ void BlockedAttention::ReadQueries(const AttentionArguments& arguments, const Ta
 
   // The heads that share a key/value head are neighbours, so row i * heads + h is the h-th head of
   // query i.
-  const int64_t first_row =
-      arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
-  const int64_t queries = QueryCount(arguments, task.sequence, task.first_query);
+  const auto [first_row, queries] = RowsOf(arguments, task);
   std::byte* to = scratch.queries.data();
   for (int64_t i = 0; i < queries; ++i) {
     const std::byte* from = arguments.q.row(first_row + i) + task.kv_head * heads * head_bytes;
@@ -245,7 +241,7 @@ void BlockedAttention::Attend(const AttentionArguments& arguments, const Task& t
 void BlockedAttention::AttendOnTiles(const AttentionArguments& arguments, const Task& task,
                                      Scratch& scratch) const {
   const int64_t heads = HeadsPerKvHead(arguments);
-  const int64_t rows = QueryCount(arguments, task.sequence, task.first_query) * heads;
+  const int64_t rows = RowsOf(arguments, task).count * heads;
   const int64_t row_bytes = row_width_ * ElementBytes(arguments);
   for (int64_t first_row = 0; first_row < rows; first_row += kAmxBlock) {
     AmxAttend({.queries = scratch.queries.data() + first_row * row_bytes,
@@ -267,9 +263,7 @@ void BlockedAttention::AttendOnTiles(const AttentionArguments& arguments, const 
 void BlockedAttention::WriteResult(const AttentionArguments& arguments, const Task& task,
                                    Scratch& scratch) const {
   const int64_t heads = HeadsPerKvHead(arguments);
-  const int64_t first_row =
-      arguments.sequence_offsets[static_cast<size_t>(task.sequence)] + task.first_query;
-  const int64_t queries = QueryCount(arguments, task.sequence, task.first_query);
+  const auto [first_row, queries] = RowsOf(arguments, task);
   const int64_t group_bytes = heads * arguments.head_dim * ElementBytes(arguments);
   const auto float_bytes = static_cast<int64_t>(sizeof(float));
   for (int64_t i = 0; i < queries; ++i) {

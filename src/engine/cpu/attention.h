@@ -84,6 +84,13 @@ class BlockedAttention {
   void AttendOnTiles(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
   void WriteResult(const AttentionArguments& arguments, const Task& task, Scratch& scratch) const;
 
+  // Where a task's queries lie in the batch.
+  struct TaskRows {
+    int64_t first;
+    int64_t count;  // 1 to kQueryBlock
+  };
+  static TaskRows RowsOf(const AttentionArguments& arguments, const Task& task);
+
   // Byte offset in keys_ of a position of a task's sequence.
   int64_t KeyOffset(const AttentionArguments& arguments, const Task& task, int64_t position) const;
   // The same in values_.
