@@ -6,7 +6,7 @@
 #include <cstring>
 #include <new>
 
-#include "engine/cpu/round_up.h"
+#include "base/round_up.h"
 
 namespace thresher {
 namespace {

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "base/dtype.h"
+#include "base/round_up.h"
 #include "engine/cpu/kernels.h"
-#include "engine/cpu/round_up.h"
 
 namespace thresher {
 

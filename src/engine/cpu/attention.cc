@@ -4,10 +4,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/round_up.h"
 #include "engine/cpu/amx_attention.h"
 #include "engine/cpu/amx_product.h"
 #include "engine/cpu/parallel.h"
-#include "engine/cpu/round_up.h"
 
 namespace thresher {
 namespace {

@@ -9,12 +9,12 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/round_up.h"
 #include "engine/common/engine_checks.h"
 #include "engine/cpu/amx_product.h"
 #include "engine/cpu/kernels.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/processor.h"
-#include "engine/cpu/round_up.h"
 #include "shard/convert.h"
 
 namespace thresher {

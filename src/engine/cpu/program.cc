@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/round_up.h"
 #include "engine/cpu/amx_product.h"
 #include "engine/cpu/buffer_plan.h"
-#include "engine/cpu/round_up.h"
 
 namespace thresher {
 namespace {

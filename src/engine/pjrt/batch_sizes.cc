@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/round_up.h"
+
 namespace thresher {
 namespace {
 
@@ -10,17 +12,13 @@ namespace {
 constexpr int64_t kRowGranule = 128;
 constexpr int64_t kSmallGranule = 16;
 
-int64_t RoundedUp(int64_t value, int64_t granule) {
-  return (value + granule - 1) / granule * granule;
-}
-
 }  // namespace
 
 std::vector<int64_t> BatchSizes(int64_t max_batch_tokens) {
   std::vector<int64_t> sizes;
   for (const int64_t eighths : {1, 2, 4, 6, 8}) {
     const int64_t tokens = (max_batch_tokens * eighths + 7) / 8;
-    const int64_t size = RoundedUp(tokens, tokens < kRowGranule ? kSmallGranule : kRowGranule);
+    const int64_t size = RoundUp(tokens, tokens < kRowGranule ? kSmallGranule : kRowGranule);
     if (sizes.empty() || size > sizes.back()) sizes.push_back(size);
   }
   return sizes;
@@ -36,7 +34,7 @@ int64_t BatchSizeFor(int64_t tokens, int64_t max_batch_tokens) {
 
 int64_t RowCapacityFor(int64_t rows, int64_t batch_size) {
   for (const int64_t part : {64, 16, 8, 4, 2}) {
-    const int64_t capacity = RoundedUp((batch_size + part - 1) / part * 9 / 8, kSmallGranule);
+    const int64_t capacity = RoundUp((batch_size + part - 1) / part * 9 / 8, kSmallGranule);
     if (rows <= capacity && capacity < batch_size) return capacity;
   }
   return batch_size;

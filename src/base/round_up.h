@@ -1,5 +1,5 @@
-#ifndef THRESHER_ENGINE_CPU_ROUND_UP_H_
-#define THRESHER_ENGINE_CPU_ROUND_UP_H_
+#ifndef THRESHER_BASE_ROUND_UP_H_
+#define THRESHER_BASE_ROUND_UP_H_
 
 #include <cstdint>
 
@@ -12,4 +12,4 @@ inline int64_t RoundUp(int64_t value, int64_t multiple) {
 
 }  // namespace thresher
 
-#endif  // THRESHER_ENGINE_CPU_ROUND_UP_H_
+#endif  // THRESHER_BASE_ROUND_UP_H_
