@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/peak_memory.h"
 #include "extract/completion.h"
 #include "extract/run_store.h"
-#include "peak_memory.h"
 #include "work/keys.h"
 
 namespace thresher {
@@ -148,10 +148,11 @@ int Measure(int64_t units, int64_t latency_ms, double max_megabytes) {
       "{} units of {} hook points: {:.2f} s, {:.2f} s of processor, of which {:.2f} s made up the "
       "records\n",
       units, kHooks, seconds, cpu_seconds, store.made_up_seconds());
+  const double peak_megabytes = static_cast<double>(PeakMemoryBytes()) / 1e6;
   fmt::print("manifest {:.1f} MB, summary {:.1f} kB, peak memory {:.0f} MB\n",
              static_cast<double>(store.WrittenBytes(kManifestKey)) / 1e6,
-             static_cast<double>(store.WrittenBytes(kSummaryKey)) / 1e3, PeakMegabytes());
-  if (max_megabytes > 0 && PeakMegabytes() > max_megabytes) return fmt::print("too much\n"), 1;
+             static_cast<double>(store.WrittenBytes(kSummaryKey)) / 1e3, peak_megabytes);
+  if (max_megabytes > 0 && peak_megabytes > max_megabytes) return fmt::print("too much\n"), 1;
   return 0;
 }
 

@@ -13,9 +13,9 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/peak_memory.h"
 #include "monitor/run_reader.h"
 #include "monitor/status_json.h"
-#include "peak_memory.h"
 #include "store/store.h"
 #include "work/keys.h"
 
@@ -258,9 +258,10 @@ int Measure(const Shape& shape, double max_seconds, double max_megabytes) {
                static_cast<double>(json_bytes) / 1e6);
     slowest = std::max(slowest, seconds);
   }
-  fmt::print("peak memory {:.0f} MB\n", PeakMegabytes());
+  const double peak_megabytes = static_cast<double>(PeakMemoryBytes()) / 1e6;
+  fmt::print("peak memory {:.0f} MB\n", peak_megabytes);
   if (max_seconds > 0 && slowest > max_seconds) return fmt::print("too slow\n"), 1;
-  if (max_megabytes > 0 && PeakMegabytes() > max_megabytes) return fmt::print("too much\n"), 1;
+  if (max_megabytes > 0 && peak_megabytes > max_megabytes) return fmt::print("too much\n"), 1;
   return 0;
 }
 

@@ -1,8 +1,11 @@
 #include "base/byte_size.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 #include <utility>
@@ -114,6 +117,11 @@ std::string FormatCount(int64_t count) {
   const size_t first = digits[0] == '-' ? 1 : 0;
   for (size_t i = digits.size(); i > first + 3; i -= 3) digits.insert(i - 3, ",");
   return digits;
+}
+
+std::string FormatRate(double per_second) {
+  if (per_second > 0 && per_second < 9.95) return fmt::format("{:.1f}", per_second);
+  return FormatCount(std::llround(per_second));
 }
 
 }  // namespace thresher

@@ -25,6 +25,9 @@ std::string FormatDuration(int64_t duration_ms);
 // 1234567 -> "1,234,567".
 std::string FormatCount(int64_t count);
 
+// The same for what happens in a second, with a decimal place below 10: "1,235", "2.5", "0".
+std::string FormatRate(double per_second);
+
 }  // namespace thresher
 
 #endif  // THRESHER_BASE_BYTE_SIZE_H_

@@ -1,7 +1,6 @@
 #include "benchmark/engine_benchmark.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/peak_memory.h"
 #include "benchmark/row_writer.h"
 #include "engine/cpu/parallel.h"
 #include "extract/shard_builder.h"
@@ -19,12 +19,6 @@ namespace thresher {
 namespace {
 
 double Now() { return static_cast<double>(Clock::Real().MonotonicUs()) / 1e6; }
-
-int64_t PeakMemoryBytes() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
-}
 
 int64_t BytesOf(const ByteBlocks& blocks) {
   int64_t bytes = 0;

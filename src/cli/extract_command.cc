@@ -105,6 +105,8 @@ class CheckpointMirror {
 
 void SayWhatIsPlanned(const Logger& log, const ExtractOptions& options, const ExtractInputs& inputs,
                       const Run& run, const Engine& engine) {
+  log.Notice(
+      fmt::format("data set {}: {}", inputs.samples->address(), inputs.samples->DescribeDataset()));
   log.Notice(fmt::format("run {}: {} samples in {} units, {} hook points, {} a token; {} ({}, {})",
                          inputs.store->url(), FormatCount(run.spec.dataset.sample_count),
                          FormatCount(run.plan.unit_count()), inputs.format.hooks.size(),

@@ -41,8 +41,12 @@ Result<SampleSet> OpenSamples(const ExtractOptions& options, const std::string& 
   ASSIGN_OR_RETURN(reader_options.settings.max_tokens,
                    ChooseMaxTokens(settings.samples.max_tokens, model.max_positions));
   reader_options.vocabulary_size = model.vocabulary_size;
-  return SampleSet::Open(settings.dataset, model_folder, reader_options,
-                         DatasetOptionsOf(options, index_store));
+  Result<SampleSet> samples = SampleSet::Open(settings.dataset, model_folder, reader_options,
+                                              DatasetOptionsOf(options, index_store));
+  if (samples.status().code() == Code::kNotFound) {
+    return samples.status().WithContext("--dataset");
+  }
+  return samples;
 }
 
 Result<ExtractInputs> OpenInputs(const ExtractOptions& options) {

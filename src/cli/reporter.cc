@@ -55,9 +55,9 @@ std::string Reporter::BytesPerSecond() const {
 }
 
 void Reporter::PrintBar() {
-  const std::string text = fmt::format("  {}/{} units  {:.0f} tokens/s  {}/s  ETA {}",
-                                       progress_.run_units_finished.load(), options_.unit_count,
-                                       tokens_.PerSecond(), BytesPerSecond(), Eta());
+  const std::string text =
+      fmt::format("  {}/{} units  {} tokens/s  {}/s  ETA {}", progress_.run_units_finished.load(),
+                  options_.unit_count, FormatRate(tokens_.PerSecond()), BytesPerSecond(), Eta());
   const int64_t room = TerminalWidth() - static_cast<int64_t>(text.size()) - 3;
   std::string bar;
   if (room >= 10) {
@@ -72,10 +72,10 @@ void Reporter::PrintBar() {
 void Reporter::PrintLine() {
   lines_.Print(
       fmt::format("worker {}: {}/{} units of the run done, {} by this worker; {} tokens, "
-                  "{:.0f} tokens/s, {}/s, ETA {}",
+                  "{} tokens/s, {}/s, ETA {}",
                   options_.worker_id, progress_.run_units_finished.load(), options_.unit_count,
                   progress_.units_committed.load(), FormatCount(progress_.tokens_computed),
-                  tokens_.PerSecond(), BytesPerSecond(), Eta()));
+                  FormatRate(tokens_.PerSecond()), BytesPerSecond(), Eta()));
 }
 
 void Reporter::LogProgress() {

@@ -90,10 +90,11 @@ std::string StatusWriter::Samples() const {
 std::string StatusWriter::Speed() const {
   std::string text;
   if (!status_.IsFinished()) {
-    text = fmt::format("{:.0f} tokens/s now, {}/s uploaded; ", status_.tokens_per_second,
+    text = fmt::format("{} tokens/s now, {}/s uploaded; ", FormatRate(status_.tokens_per_second),
                        FormatBytes(status_.bytes_per_second));
   }
-  text += fmt::format("{:.0f} tokens/s, {}/s over the whole run", status_.overall_tokens_per_second,
+  text += fmt::format("{} tokens/s, {}/s over the whole run",
+                      FormatRate(status_.overall_tokens_per_second),
                       FormatBytes(status_.overall_bytes_per_second));
   return text;
 }
@@ -183,9 +184,9 @@ void StatusWriter::Workers() {
     const bool is_running = worker.state == WorkerState::kRunning;
     const bool knows_recent = beat.beat_interval_ms > 0;
     const double tokens = knows_recent ? beat.recent_tokens_per_second : beat.tokens_per_second;
-    Line("{:>6}  {:<16}  {:<8}  {:<14}  {:>9}  {:>10.0f}  {:>11}  {:>12}  {:>8}  {}",
-         beat.worker_id, beat.session, WorkerStateName(worker.state), UnitList(beat.units_held),
-         FormatCount(beat.units_committed), is_running ? tokens : 0.0,
+    Line("{:>6}  {:<16}  {:<8}  {:<14}  {:>9}  {:>10}  {:>11}  {:>12}  {:>8}  {}", beat.worker_id,
+         beat.session, WorkerStateName(worker.state), UnitList(beat.units_held),
+         FormatCount(beat.units_committed), FormatRate(is_running ? tokens : 0.0),
          FormatBytes(is_running ? beat.recent_bytes_per_second : 0.0) + "/s",
          FormatDuration(worker.age_ms) + " ago", worker.restarts,
          beat.last_error.empty() ? "-" : Quoted(beat.last_error));

@@ -189,6 +189,11 @@ Result<std::vector<DataFile>> FindDataFiles(const std::string& address, const St
         "path",
         ScrubAddress(address)));
   }
+  if (LooksLikeAnAddress(address)) {
+    return InvalidArgument(fmt::format(
+        "\"{}\": write two slashes after the colon for a store or a hub, or ./{} for a local file",
+        ScrubAddress(address), ScrubAddress(address)));
+  }
   return FindLocal(address, address);
 }
 

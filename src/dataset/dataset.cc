@@ -59,13 +59,16 @@ std::string_view NameOf(RecordKind kind) {
 }  // namespace
 
 struct Dataset::State {
-  State(std::string address_text, std::shared_ptr<const OpenedFiles> opened, RecordIndex made)
+  State(std::string address_text, std::string documents_text,
+        std::shared_ptr<const OpenedFiles> opened, RecordIndex made)
       : address(std::move(address_text)),
+        documents(std::move(documents_text)),
         files(std::move(opened)),
         index(std::move(made)),
         reader(*files, index) {}
 
   const std::string address;
+  const std::string documents;  // DatasetOptions::documents
   const std::shared_ptr<const OpenedFiles> files;
   const RecordIndex index;
   const BlockReader reader;
@@ -93,7 +96,8 @@ Result<Dataset> Dataset::OpenAll(const std::string& address, std::vector<DataFil
   const auto opened = std::make_shared<const thresher::OpenedFiles>(std::move(files), options);
   ASSIGN_OR_RETURN(RecordIndex index, LoadOrMakeIndex(*opened));
   if (index.record_count() == 0) return NoRecords(address, *opened, index);
-  return Dataset(std::make_shared<const State>(address, opened, std::move(index)));
+  return Dataset(
+      std::make_shared<const State>(address, options.documents, opened, std::move(index)));
 }
 
 int64_t Dataset::record_count() const { return state_->index.record_count(); }
@@ -161,11 +165,13 @@ std::string Dataset::Describe() const {
     if (kind == RecordKind::kParquet && parquet < 0) parquet = static_cast<int32_t>(i);
   }
   const size_t files = index.files().size();
-  std::string text =
-      fmt::format("{} {}, {}, {}, {} {}", FormatCount(static_cast<int64_t>(files)),
-                  files == 1 ? "file" : "files", FormatBytes(static_cast<double>(bytes)),
-                  fmt::join(kinds, " and "), FormatCount(record_count()),
-                  parquet >= 0 && kinds.size() == 1 ? "rows" : "records");
+  const std::string_view record = parquet >= 0 && kinds.size() == 1 ? "row" : "record";
+  std::string text = fmt::format(
+      "{} file{}, {}, {}, {} {}{}", FormatCount(static_cast<int64_t>(files)), files == 1 ? "" : "s",
+      FormatBytes(static_cast<double>(bytes)), fmt::join(kinds, " and "),
+      FormatCount(record_count()), record, record_count() == 1 ? "" : "s");
+  const bool has_text = std::ranges::find(kinds, NameOf(RecordKind::kText)) != kinds.end();
+  if (has_text) text += fmt::format("; text is divided by {} (--documents)", state_->documents);
   if (parquet < 0) return text;
   const Result<std::shared_ptr<const OpenedFile>> opened = state_->files->Open(parquet);
   if (!opened.ok() || !(*opened)->parquet) return text;

@@ -75,7 +75,8 @@ class Dataset {
   // but for the records of one block, which are read.
   Result<std::string> FingerprintOfFirst(int64_t record_count) const;
 
-  // "3 files, 1.2 GB, Parquet, 200,000 rows; columns: id (int64), text (string)".
+  // "3 files, 1.2 GB, Parquet, 200,000 rows; columns: id (int64), text (string)", or
+  // "1 file, 6.2 kB, plain text, 1 record; text is divided by file (--documents)".
   std::string Describe() const;
 
   const std::string& address() const;

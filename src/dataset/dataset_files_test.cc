@@ -130,8 +130,9 @@ TEST_F(DatasetFilesTest, FolderWithEverything) {
   EXPECT_TRUE(records[7].is_json);
   EXPECT_FALSE(records[8].is_json);
   EXPECT_THAT(events_, testing::Contains(Data() + "/empty.jsonl is empty; passed over"));
-  EXPECT_THAT(dataset.Describe(), AllOf(HasSubstr("7 files"), HasSubstr("9 records"),
-                                        HasSubstr("JSONL and JSON and plain text")));
+  EXPECT_THAT(dataset.Describe(),
+              AllOf(HasSubstr("7 files"), HasSubstr("9 records"),
+                    HasSubstr("JSONL and JSON and plain text"), HasSubstr("text is divided by ")));
 }
 
 TEST_F(DatasetFilesTest, Patterns) {
@@ -148,6 +149,7 @@ TEST_F(DatasetFilesTest, Patterns) {
   EXPECT_THAT(TextsOf(Open(Data() + "/[odd].jsonl")), ElementsAre("{7}"));
   EXPECT_EQ(ErrorOf("ftp://x/y").code(), Code::kInvalidArgument);
   EXPECT_EQ(ErrorOf("").code(), Code::kInvalidArgument);
+  EXPECT_THAT(ErrorOf("gs:/bucket/x").message(), HasSubstr("two slashes after the colon"));
 }
 
 TEST_F(DatasetFilesTest, GivenFilesKeepTheirOrder) {

@@ -1,9 +1,12 @@
 #include "model/model.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "base/json.h"
@@ -13,6 +16,8 @@
 
 namespace thresher {
 namespace {
+
+constexpr const char* kConfigName = "config.json";
 
 // The first parameter that the weights do not have as the graph needs it, and how many more.
 Status CheckParameters(const Graph& graph, const Weights& weights) {
@@ -26,6 +31,27 @@ Status CheckParameters(const Graph& graph, const Weights& weights) {
   if (problems <= 1) return first;
   return Status(first.code(), fmt::format("{} (and {} more tensors that do not fit config.json)",
                                           first.message(), problems - 1));
+}
+
+// What to say of a model's folder without config.json: perhaps the folder above it was given.
+Status NoConfig(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!fs::is_directory(directory, error)) {
+    return NotFound(fmt::format("there is no model folder {}", directory));
+  }
+  std::vector<std::string> models;
+  for (fs::directory_iterator entry(directory, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    std::error_code unreadable;
+    if (fs::exists(entry->path() / kConfigName, unreadable)) {
+      models.push_back(entry->path().filename().string());
+    }
+  }
+  std::ranges::sort(models);
+  return NotFound(fmt::format("{}: there is no {} in this folder{}{}", directory, kConfigName,
+                              models.empty() ? "" : "; models lie in its folders ",
+                              fmt::join(models, ", ")));
 }
 
 }  // namespace
@@ -47,10 +73,12 @@ Result<ModelOutline> ParseModelOutline(std::string_view text) {
 }
 
 Result<ModelOutline> ReadModelOutline(const std::string& directory) {
-  const std::string path = (std::filesystem::path(directory) / "config.json").string();
-  ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
-  Result<ModelOutline> outline =
-      ParseModelOutline({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  const std::string path = (std::filesystem::path(directory) / kConfigName).string();
+  const Result<MappedFile> file = MappedFile::Open(path);
+  if (file.status().code() == Code::kNotFound) return NoConfig(directory);
+  RETURN_IF_ERROR(file.status());
+  Result<ModelOutline> outline = ParseModelOutline(
+      {reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()});
   if (!outline.ok()) return outline.status().WithContext(path);
   return outline;
 }

@@ -76,6 +76,17 @@ INSTANTIATE_TEST_SUITE_P(, GoldenModel,
                          ::testing::Values("qwen2", "llama", "llama3rope", "smollm2", "mistral"),
                          [](const auto& test) { return test.param; });
 
+TEST(ModelTest, AFolderOfModelsSaysWhichThereAre) {
+  const Status above = LoadModel(TestDataPath("golden")).status();
+  EXPECT_EQ(above.code(), Code::kNotFound);
+  EXPECT_THAT(above.message(), HasSubstr("golden: there is no config.json in this folder; models "
+                                         "lie in its folders "));
+  EXPECT_THAT(above.message(), HasSubstr("mistral, qwen2, smollm2"));
+  const Status missing = LoadModel(TestDataPath("golden/nowhere")).status();
+  EXPECT_EQ(missing.code(), Code::kNotFound);
+  EXPECT_THAT(missing.message(), HasSubstr("there is no model folder "));
+}
+
 TEST(ModelTest, SaysWhatTheModelIs) {
   const Result<Model> model = LoadModel(TestDataPath("golden/qwen2"));
   ASSERT_TRUE(model.ok()) << model.status().message();
@@ -168,7 +179,8 @@ TEST(ModelTest, RefusesWeightsThatAreNotFloats) {
 TEST(ModelTest, NamesTheFolderThatHasNoModel) {
   const ModelFolder folder;
   EXPECT_EQ(LoadModel(folder.path()).status().code(), Code::kNotFound);
-  EXPECT_THAT(LoadModel(folder.path()).status().message(), HasSubstr(folder.PathOf("config.json")));
+  EXPECT_THAT(LoadModel(folder.path()).status().message(),
+              HasSubstr(folder.path() + ": there is no config.json in this folder"));
 }
 
 TEST(ReferenceForwardTest, RefusesTokensOutsideTheVocabulary) {

@@ -71,8 +71,9 @@ void FindRunAlerts(const RunStatus& status, const AlertSettings& settings,
   if (status.state == RunState::kRunning && is_steady &&
       status.tokens_per_second < 0.5 * status.overall_tokens_per_second) {
     alerts.push_back({AlertKind::kThroughputFalling,
-                      fmt::format("{:.0f} tokens/s now, {:.0f} in the mean of the run",
-                                  status.tokens_per_second, status.overall_tokens_per_second)});
+                      fmt::format("{} tokens/s now, {} in the mean of the run",
+                                  FormatRate(status.tokens_per_second),
+                                  FormatRate(status.overall_tokens_per_second))});
   }
 }
 

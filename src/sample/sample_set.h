@@ -51,6 +51,8 @@ class SampleSet {
 
   const SampleReader& reader() const { return reader_; }
   const std::string& address() const { return dataset_.address(); }
+  // Dataset::Describe.
+  std::string DescribeDataset() const { return dataset_.Describe(); }
 
  private:
   SampleSet(Dataset dataset, SampleReader reader, int threads)

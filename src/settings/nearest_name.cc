@@ -32,8 +32,9 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates) {
   if (name.size() > kLongestName) return "";
   std::string nearest;
-  // A third of the letters may be wrong.
-  size_t least = std::max<size_t>(1, name.size() / 3) + 1;
+  // A third of the letters may be wrong; the dashes before a flag are none.
+  const size_t letters = name.size() - std::min(name.find_first_not_of('-'), name.size());
+  size_t least = std::max<size_t>(1, letters / 3) + 1;
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kLongestName) continue;
     const size_t distance = EditDistance(name, candidate);

@@ -18,6 +18,7 @@ TEST(NearestNameTest, OneMistakeIsUnderstood) {
 TEST(NearestNameTest, OtherWordsAreNot) {
   EXPECT_EQ(NearestName("temperature", kNames), "");
   EXPECT_EQ(NearestName("", kNames), "");
+  EXPECT_EQ(NearestName("--port", {"--spot"}), "") << "two of four letters";
   EXPECT_EQ(NearestName("model", {}), "");
   EXPECT_EQ(NearestName(std::string(1'000'000, 'a'), kNames), "");
 }

@@ -223,7 +223,8 @@ Status CheckTensor(const RawTensor& tensor, int64_t data_bytes) {
   if (end > data_bytes) {
     return InvalidArgument(
         fmt::format("tensor {}: expected its data to end at or before byte {} of the data, where "
-                    "the file ends, found byte {}; the file is cut short or its header is wrong",
+                    "the file ends, found byte {}; the file is cut short or its header is wrong: "
+                    "fetch it again",
                     Quoted(tensor.name), data_bytes, end));
   }
   const std::optional<DType> dtype = DTypeFromSafetensorsName(tensor.dtype);
@@ -300,7 +301,8 @@ Result<int64_t> SafetensorsDataBegin(std::span<const std::byte> first_8_bytes, i
   const int64_t data_begin = kLengthBytes + static_cast<int64_t>(length);
   if (data_begin > file_bytes) {
     return InvalidArgument(
-        fmt::format("the file is cut short: the header ends at byte {}, but the file has {} bytes",
+        fmt::format("the file is cut short: the header ends at byte {}, but the file has {} bytes; "
+                    "fetch it again",
                     data_begin, file_bytes));
   }
   return data_begin;

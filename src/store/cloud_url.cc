@@ -35,6 +35,13 @@ std::string CloudUrl::Text() const {
   return text;
 }
 
+bool LooksLikeAnAddress(std::string_view path) {
+  const size_t colon = path.find(":/");
+  return colon != path.npos && colon > 0 &&
+         path.substr(0, colon).find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") ==
+             path.npos;
+}
+
 bool IsCloudUrl(std::string_view url) {
   return std::any_of(std::begin(kSchemes), std::end(kSchemes),
                      [url](const auto& scheme) { return url.starts_with(scheme.first); });

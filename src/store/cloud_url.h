@@ -27,6 +27,9 @@ struct CloudUrl {
 // True for "gs://...", "s3://..." and "az://...".
 bool IsCloudUrl(std::string_view url);
 
+// Such as "s3:/bucket", with a slash too few, which would be a folder on this machine.
+bool LooksLikeAnAddress(std::string_view path);
+
 // kInvalidArgument, with the right form, unless IsCloudUrl(url) and it names a bucket and maybe a
 // folder. User information ("s3://key@bucket") and '?' are refused: who writes them means to give
 // credentials, which messages and records of the run must not hold. What else follows the bucket is

@@ -30,14 +30,6 @@ Status CheckKeyPart(std::string_view part) {
   return OkStatus();
 }
 
-// "s3:/bucket", with a slash too few, would be a folder on this machine.
-bool LooksLikeAnAddress(std::string_view path) {
-  const size_t colon = path.find(":/");
-  return colon != path.npos && colon > 0 &&
-         path.substr(0, colon).find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") ==
-             path.npos;
-}
-
 Result<std::unique_ptr<Store>> OpenLocal(std::string_view url, std::string_view path) {
   if (path.empty() || path.find('\0') != std::string_view::npos) {
     return InvalidArgument(fmt::format("\"{}\" names no folder", url));

@@ -20,6 +20,7 @@
 #include "engine/pjrt/device_weights.h"
 #include "engine/pjrt/executable_cache.h"
 #include "engine/pjrt/graph_program.h"
+#include "engine/pjrt/owned_batch.h"
 #include "engine/pjrt/staging.h"
 
 namespace thresher {
@@ -35,20 +36,6 @@ int64_t WholeAttentionUpTo(const PjrtClient& client) {
   const bool is_gpu = client.platform() == "cuda" || client.platform() == "rocm";
   return is_gpu ? kOnGpu : GraphProgramOptions().whole_attention_up_to;
 }
-
-// A copy of a submitted batch, whose caller's memory may go.
-struct OwnedBatch {
-  std::vector<int32_t> token_ids;
-  std::vector<int64_t> offsets;
-  std::optional<std::vector<int32_t>> stored;
-  std::vector<HookOutput> outputs;
-
-  PackedBatch packed() const {
-    PackedBatch batch{.token_ids = token_ids, .sequence_offsets = offsets};
-    if (stored) batch.stored_tokens = *stored;
-    return batch;
-  }
-};
 
 // What a program is compiled for.
 struct ProgramSize {
@@ -113,6 +100,7 @@ class PjrtEngine final : public Engine {
   const Graph graph_;
   const std::vector<HookPoint> hooks_;
   const PjrtEngineOptions options_;
+  std::vector<int64_t> row_bytes_;  // by hook point
   EngineInfo info_;
   ExecutableCache cache_;
   StagingPool staging_;
@@ -241,6 +229,9 @@ Status PjrtEngine::Load(const WeightLookup& lookup) {
   ASSIGN_OR_RETURN(const GraphProgram program,
                    WriteGraphProgram(graph_, hooks_, ProgramOptions(LargestSize())));
   for (const std::vector<float>& frequencies : program.ropes) ropes_.emplace_back(frequencies);
+  for (const HookPoint& hook : hooks_) {
+    row_bytes_.push_back(graph_.width(graph_.hooks().at(hook)) * DTypeBytes(options_.stored_dtype));
+  }
   std::future<Result<SizedProgram>> compiling =
       std::async(std::launch::async, [&] { return CompileLargest(); });
   Result<DeviceWeights> weights = UploadWeights(*client_, groups_, program, graph_, lookup);
@@ -292,13 +283,7 @@ Status PjrtEngine::Submit(const PackedBatch& batch, std::span<const HookOutput> 
                              {.hook_count = hooks_.size(),
                               .stored_dtype = options_.stored_dtype,
                               .vocabulary = embedding_.shape[0]}));
-  OwnedBatch owned;
-  owned.token_ids.assign(batch.token_ids.begin(), batch.token_ids.end());
-  owned.offsets.assign(batch.sequence_offsets.begin(), batch.sequence_offsets.end());
-  if (batch.stored_tokens) {
-    owned.stored.emplace(batch.stored_tokens->begin(), batch.stored_tokens->end());
-  }
-  owned.outputs.assign(outputs.begin(), outputs.end());
+  OwnedBatch owned = CopyBatch(batch, outputs);
   in_flight_.push_back(batch.row_count() == 0 ? InFlight{.batch = std::move(owned),
                                                          .started = OkStatus(),
                                                          .sized = nullptr,
@@ -352,7 +337,7 @@ Status PjrtEngine::ShrinkBelow(int64_t tokens, const Status& why) {
 
 Status PjrtEngine::RunInParts(const OwnedBatch& batch, const Status& why) {
   const int64_t tokens = batch.packed().token_count();
-  const size_t sequences = batch.offsets.size() - 1;
+  const size_t sequences = batch.sequence_count();
   if (sequences == 1 && tokens > BatchSizes(options_.max_batch_tokens).front()) {
     return ResourceExhausted(fmt::format(
         "the device's memory does not suffice for a sequence of {} tokens: use a smaller "
@@ -365,29 +350,7 @@ Status PjrtEngine::RunInParts(const OwnedBatch& batch, const Status& why) {
   while (first < sequences) {
     size_t end = first + 1;
     while (end < sequences && batch.offsets[end + 1] - batch.offsets[first] <= largest_) ++end;
-    OwnedBatch part;
-    const int64_t begin_token = batch.offsets[first];
-    const int64_t end_token = batch.offsets[end];
-    part.token_ids.assign(batch.token_ids.begin() + begin_token,
-                          batch.token_ids.begin() + end_token);
-    for (size_t s = first; s <= end; ++s) part.offsets.push_back(batch.offsets[s] - begin_token);
-    int64_t first_row = begin_token;
-    if (batch.stored) {
-      const auto from = std::ranges::lower_bound(*batch.stored, begin_token);
-      const auto to = std::ranges::lower_bound(*batch.stored, end_token);
-      first_row = from - batch.stored->begin();
-      part.stored.emplace();
-      for (auto token = from; token != to; ++token) {
-        part.stored->push_back(static_cast<int32_t>(*token - begin_token));
-      }
-    }
-    for (size_t h = 0; h < batch.outputs.size(); ++h) {
-      const int64_t width = graph_.width(graph_.hooks().at(hooks_[h]));
-      HookOutput output = batch.outputs[h];
-      output.rows += first_row * width * DTypeBytes(options_.stored_dtype);
-      if (output.scales != nullptr) output.scales += first_row;
-      part.outputs.push_back(output);
-    }
+    OwnedBatch part = PartOfBatch(batch, first, end, row_bytes_);
     if (part.packed().row_count() > 0) {
       InFlight in_flight = Start(std::move(part));
       const Status status = Collect(in_flight);

@@ -3,50 +3,27 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <bit>
-#include <cmath>
 #include <limits>
 #include <span>
 
 #include "base/check.h"
+#include "engine/pjrt/stablehlo_text.h"
 
 namespace thresher {
 namespace {
-
-std::string ArrayText(std::span<const int64_t> values) {
-  return values.empty() ? "array<i64>" : fmt::format("array<i64: {}>", fmt::join(values, ", "));
-}
-
-std::string MaskType(const std::vector<int64_t>& shape) {
-  std::string text = "tensor<";
-  for (const int64_t extent : shape) text += fmt::format("{}x", extent);
-  return text + "i1>";
-}
-
-// Finite values have a decimal point; the others are written as the bits that they are.
-std::string FloatText(float value, DType dtype) {
-  if (std::isfinite(value)) return fmt::format("{:.9e}", value);
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if (dtype == DType::kF32) return fmt::format("0x{:08X}", bits);
-  if (dtype == DType::kBf16) return fmt::format("0x{:04X}", bits >> 16);
-  THRESHER_CHECK(dtype == DType::kF16);
-  const uint32_t sign = (bits >> 16) & 0x8000;
-  return fmt::format("0x{:04X}", sign | (std::isnan(value) ? 0x7E00U : 0x7C00U));
-}
 
 bool IsFloat(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kBf16 || dtype == DType::kF16;
 }
 
-// Whether `axes` are axes of a value of that rank, rising strictly if `rising`.
-bool AreAxes(const std::vector<int64_t>& axes, size_t rank, bool rising) {
+// Whether `axes` are different axes of a value of that rank.
+bool AreAxes(const std::vector<int64_t>& axes, size_t rank) {
   std::vector<bool> seen(rank, false);
-  int64_t last = -1;
   for (const int64_t axis : axes) {
-    if (axis < 0 || static_cast<size_t>(axis) >= rank) return false;
-    if (seen[static_cast<size_t>(axis)] || (rising && axis < last)) return false;
+    if (axis < 0 || static_cast<size_t>(axis) >= rank || seen[static_cast<size_t>(axis)]) {
+      return false;
+    }
     seen[static_cast<size_t>(axis)] = true;
-    last = axis;
   }
   return true;
 }
@@ -65,28 +42,6 @@ std::string Joined(const std::vector<HloValue>& values, bool types) {
     text += types ? value.type.ToString() : value.name;
   }
   return text;
-}
-
-// A layout: the axes of a value as they lie in memory, from the innermost.
-std::string LayoutText(const std::vector<int64_t>& minor_to_major) {
-  return fmt::format("dense<[{}]> : tensor<{}xindex>", fmt::join(minor_to_major, ", "),
-                     minor_to_major.size());
-}
-
-std::string RowMajorText(size_t rank) {
-  std::vector<int64_t> axes;
-  for (size_t axis = rank; axis > 0; --axis) axes.push_back(static_cast<int64_t>(axis) - 1);
-  return LayoutText(axes);
-}
-
-// A text as MLIR quotes it: printable ASCII but for quotes and backslashes.
-std::string QuotedText(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    const bool is_plain = c >= ' ' && c <= '~' && c != '"' && c != '\\';
-    quoted += is_plain ? std::string(1, c) : fmt::format("\\{:02X}", static_cast<unsigned char>(c));
-  }
-  return quoted + '"';
 }
 
 std::string BlockHeader(const std::vector<HloValue>& values) {
@@ -211,7 +166,7 @@ HloValue StablehloWriter::Select(const HloMask& mask, const HloValue& if_true,
 std::string StablehloWriter::BroadcastLine(
     const std::string& name, const std::vector<int64_t>& from, std::string_view from_type,
     const std::vector<int64_t>& shape, std::string_view to_type, const std::vector<int64_t>& axes) {
-  bool fits = axes.size() == from.size() && AreAxes(axes, shape.size(), false);
+  bool fits = axes.size() == from.size() && AreAxes(axes, shape.size());
   for (size_t i = 0; fits && i < axes.size(); ++i) {
     fits = from[i] == 1 || from[i] == shape[static_cast<size_t>(axes[i])];
   }
@@ -247,7 +202,7 @@ HloValue StablehloWriter::Transpose(const HloValue& value,
                                     const std::vector<int64_t>& permutation) {
   TensorType type{value.type.dtype, {}};
   if (Check(permutation.size() == value.type.shape.size() &&
-                AreAxes(permutation, value.type.shape.size(), false),
+                AreAxes(permutation, value.type.shape.size()),
             "transpose", {value},
             fmt::format("[{}] permutes other axes", fmt::join(permutation, ", ")))) {
     for (const int64_t axis : permutation) {
@@ -259,7 +214,7 @@ HloValue StablehloWriter::Transpose(const HloValue& value,
 
 HloValue StablehloWriter::Slice(const HloValue& value, int64_t axis, int64_t begin, int64_t end) {
   const size_t rank = value.type.shape.size();
-  if (!Check(AreAxes({axis}, rank, false) && 0 <= begin && begin < end &&
+  if (!Check(AreAxes({axis}, rank) && 0 <= begin && begin < end &&
                  end <= value.type.shape[static_cast<size_t>(axis)],
              "slice", {value}, fmt::format("{} to {} of axis {}", begin, end, axis))) {
     return value;
@@ -282,7 +237,7 @@ HloValue StablehloWriter::Concatenate(const std::vector<HloValue>& values, int64
   if (values.size() == 1) return values.front();
   TensorType type = values.front().type;
   const auto joined = static_cast<size_t>(axis);
-  if (!Check(AreAxes({axis}, type.shape.size(), false), "concatenate", values, "no such axis")) {
+  if (!Check(AreAxes({axis}, type.shape.size()), "concatenate", values, "no such axis")) {
     return values.front();
   }
   type.shape[joined] = 0;
@@ -329,7 +284,7 @@ HloValue StablehloWriter::Dot(const HloValue& left, const HloValue& right, const
               axes.left_summed.size() == axes.right_summed.size();
   for (const auto& [of_left, of_right] : {std::pair(axes.left_batch, axes.right_batch),
                                           std::pair(axes.left_summed, axes.right_summed)}) {
-    fits = fits && AreAxes(of_left, l.size(), false) && AreAxes(of_right, r.size(), false);
+    fits = fits && AreAxes(of_left, l.size()) && AreAxes(of_right, r.size());
     for (size_t i = 0; fits && i < of_left.size(); ++i) {
       fits = l[static_cast<size_t>(of_left[i])] == r[static_cast<size_t>(of_right[i])];
     }
@@ -409,7 +364,7 @@ HloValue StablehloWriter::PickRows(const HloValue& value, const HloValue& rows) 
 
 HloValue StablehloWriter::CompilerCall(const HloCompilerCall& call,
                                        const std::vector<HloValue>& operands) {
-  Check(AreAxes(call.minor_to_major, call.result.shape.size(), false) &&
+  Check(AreAxes(call.minor_to_major, call.result.shape.size()) &&
             call.minor_to_major.size() == call.result.shape.size(),
         call.target, operands, "the layout has other axes than the result");
   std::vector<std::string> layouts;
