@@ -132,14 +132,15 @@ Status BlockedAttention::CopyKeysAndValues(const AttentionArguments& arguments) 
 
 void BlockedAttention::CopyBlock(const AttentionArguments& arguments, const Task& task) {
   const int64_t row_bytes = arguments.head_dim * ElementBytes(arguments);
-  const auto [first_row, rows] = RowsOf(arguments, task);
+  const TaskRows rows = RowsOf(arguments, task);
   const int64_t offset = KeyOffset(arguments, task, task.first_query);
   const auto copy = [&](const Rows& from, std::byte* to) {
-    for (int64_t r = 0; r < rows; ++r) {
-      std::memcpy(to + r * row_bytes, from.row(first_row + r) + task.kv_head * row_bytes,
+    for (int64_t r = 0; r < rows.count; ++r) {
+      std::memcpy(to + r * row_bytes, from.row(rows.first + r) + task.kv_head * row_bytes,
                   static_cast<size_t>(row_bytes));
     }
-    std::memset(to + rows * row_bytes, 0, static_cast<size_t>((kQueryBlock - rows) * row_bytes));
+    std::memset(to + rows.count * row_bytes, 0,
+                static_cast<size_t>((kQueryBlock - rows.count) * row_bytes));
   };
   copy(arguments.k, keys_.data() + offset);
   copy(arguments.v, values_.data() + offset);
@@ -147,14 +148,14 @@ void BlockedAttention::CopyBlock(const AttentionArguments& arguments, const Task
 
 void BlockedAttention::PackBlock(const AttentionArguments& arguments, const Task& task) {
   const int64_t head_bytes = arguments.head_dim * ElementBytes(arguments);
-  const auto [first_row, rows] = RowsOf(arguments, task);
+  const TaskRows rows = RowsOf(arguments, task);
   const int64_t key_panel_bytes = AmxPanelBytes(row_width_);
   for (int64_t r = 0; r < kQueryBlock; r += kAmxBlock) {
     const int64_t position = task.first_query + r;
-    const int64_t count = std::min(rows - r, kAmxBlock);
+    const int64_t count = std::min(rows.count - r, kAmxBlock);
     if (count <= 0) break;
     const auto head = [&](Rows all) {
-      all.data = all.row(first_row + r) + task.kv_head * head_bytes;
+      all.data = all.row(rows.first + r) + task.kv_head * head_bytes;
       return all;
     };
     AmxPackColumns(head(arguments.k), arguments.head_dim, count, key_panel_bytes,
