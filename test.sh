@@ -191,8 +191,10 @@ check_tidy() {
   say "${#files[@]} files"
   ((${#files[@]} > 0)) || return 0
   printf '%s\n' "${files[@]}" |
-    xargs -P "$jobs" -n 2 clang-tidy "${options[@]}" 2>"$results/tidy.log" ||
-    { grep -v 'warnings generated' "$results/tidy.log" && return 1; }
+    xargs -P "$jobs" -n 2 clang-tidy "${options[@]}" >"$results/tidy.txt" 2>"$results/tidy.log" && return 0
+  cat "$results/tidy.txt"
+  grep -v 'warnings generated' "$results/tidy.log"
+  return 1
 }
 
 fetch_servers_and_validators() {
@@ -291,6 +293,8 @@ python3 scripts/report_skipped.py "$results"
 if ((${#failures[@]} > 0)); then
   printf '%sFAILED:%s\n' "$red" "$plain"
   printf '   %s\n' "${failures[@]}"
+  # At the end of a long log, too.
+  if [[ " ${failures[*]} " == *' clang-tidy '* ]]; then grep ': error: ' "$results/tidy.txt" || true; fi
   exit 1
 fi
 printf '%severything passed%s\n' "$green" "$plain"
