@@ -117,6 +117,19 @@ void SayWhatIsPlanned(const Logger& log, const ExtractOptions& options, const Ex
                          FormatBytes(static_cast<double>(options.shard_bytes))));
 }
 
+// Shards hold whole samples.
+void SayIfShardsAreTiny(const Logger& log, const ExtractOptions& options,
+                        const ExtractInputs& inputs) {
+  const int64_t longest = inputs.samples->reader().settings().max_tokens * inputs.bytes_per_token;
+  if (options.shard_bytes >= longest) return;
+  log.Warning(fmt::format(
+      "--shard-bytes {}: a sample of {} tokens takes {}, so shards hold one sample or a few, and "
+      "are many and larger than that; the usual 1GB suits object stores",
+      FormatBytes(static_cast<double>(options.shard_bytes)),
+      FormatCount(inputs.samples->reader().settings().max_tokens),
+      FormatBytes(static_cast<double>(longest))));
+}
+
 std::string SummaryOf(const Progress& progress, int64_t elapsed_ms) {
   std::string text = fmt::format(
       "committed {} units, {} samples, {} tokens, {} in {}; {} duplicates, {} failed",
@@ -256,6 +269,7 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                    CreateEngine(*inputs.model, inputs.hooks, engine_options));
   SayWhatIsPlanned(joined.log, options, inputs, joined.run, *engine);
+  SayIfShardsAreTiny(joined.log, options, inputs);
 
   Ledger ledger(*inputs.store, clock, joined.run,
                 {.worker_id = options.worker_id,

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/nearest_name.h"
 #include "cli/command.h"
 #include "cli/version.h"
-#include "settings/nearest_name.h"
 
 namespace thresher {
 
@@ -31,14 +31,16 @@ std::vector<std::string> FlagsOf(const CLI::App& command) {
   return flags;
 }
 
-// Names the nearest command or flag for each that does not exist. False if there was none to name.
+// Names each flag that does not exist, and the nearest to it, and the nearest command. False if
+// there was nothing to name.
 bool PrintNearestNames(const CLI::App& app, const std::vector<std::string>& arguments) {
   bool was_printed = false;
   const auto print = [&](const std::string& name, const std::vector<std::string>& known) {
     if (std::find(known.begin(), known.end(), name) != known.end()) return;
     const std::string hint = DidYouMean(name, known);
-    if (hint.empty()) return;
-    std::fprintf(stderr, "thresher: there is no %s%s\n", name.c_str(), hint.c_str());
+    if (hint.empty() && !name.starts_with("--")) return;
+    std::fprintf(stderr, "thresher: there is no %s%s\n", name.c_str(),
+                 hint.empty() ? "; --help lists what there is" : hint.c_str());
     was_printed = true;
   };
   const CLI::App* command = &app;
@@ -60,12 +62,21 @@ bool PrintNearestNames(const CLI::App& app, const std::vector<std::string>& argu
   return was_printed;
 }
 
+constexpr const char* kExamples = R"(In this order, for a start:
+  thresher plan    --model path/to/Qwen2.5-0.5B --dataset tasks.jsonl
+  thresher extract --model path/to/Qwen2.5-0.5B --dataset tasks.jsonl --output runs/first
+  thresher status  runs/first
+  thresher verify  runs/first
+
+Every command has --help with examples; docs/guides/quick-start.md walks through a run.)";
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "Runs a language model forward-only over a data set on any number of workers and "
       "stores the activations of its hook points.");
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
+  app.footer(kExamples);
   app.get_formatter()->column_width(28);
   int exit_status = kExitComplete;
   // A file-size limit is then an error of the write, which says what happened.
@@ -92,7 +103,12 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const bool is_help = error.get_exit_code() == 0;
-    if (is_help || !PrintNearestNames(app, {argv + 1, argv + argc})) app.exit(error);
+    const bool has_stray_words =
+        error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
+    if (is_help || !PrintNearestNames(app, {argv + 1, argv + argc})) {
+      app.exit(error);
+      if (has_stray_words) std::fputs("Lists have commas and no spaces: a,b\n", stderr);
+    }
     return is_help ? kExitComplete : kExitUsage;
   }
   return exit_status;

@@ -60,6 +60,8 @@ class VerifyDisplay {
 
   void Show(const Finding& finding);
   void Show(const VerifyProgress& progress);
+  // The missing units, which Show only collects for people. Call once all findings were shown.
+  void ShowMissing();
   void ClearBar() {
     if (bar_is_shown_) std::fputs("\r\033[K", stderr);
     bar_is_shown_ = false;
@@ -84,6 +86,7 @@ class VerifyDisplay {
   Clock& clock_;
   const Reporter::Mode mode_;
   Store& store_;
+  std::vector<int64_t> missing_units_;
   std::map<int64_t, std::string> damaged_shards_;  // by unit; empty: unknown
   int64_t next_ms_;
   VerifyProgress::Phase phase_ = VerifyProgress::Phase::kRecords;
@@ -186,10 +189,20 @@ void VerifyDisplay::Show(const Finding& finding) {
     return PrintJson(line);
   }
   if (mode_ == Reporter::Mode::kQuiet && finding.severity == Severity::kNote) return;
+  if (finding.severity == Severity::kIncomplete && finding.unit) {
+    missing_units_.push_back(*finding.unit);
+    return;
+  }
   ClearBar();
   std::printf("%s%s\n", FindingLine(finding).c_str(),
               shard.empty() ? "" : (" (" + shard + ")").c_str());
   std::fflush(stdout);
+}
+
+void VerifyDisplay::ShowMissing() {
+  if (missing_units_.empty()) return;
+  std::printf("incomplete: neither committed nor set aside: unit%s %s\n",
+              missing_units_.size() == 1 ? "" : "s", RangesText(missing_units_).c_str());
 }
 
 std::string Verdict(const VerifyReport& report) {
@@ -296,6 +309,7 @@ Result<int> Verify(const VerifySettings& settings, const StoreOptions& store_opt
     summary["damaged_units"] = display.DamagedUnits();
     PrintJson(summary);
   } else {
+    display.ShowMissing();
     PrintSummary(*report);
     const std::string arguments = StoreArguments(store->url(), store_options);
     std::fputs(Remedy(display.DamagedUnits(), arguments).c_str(), stdout);

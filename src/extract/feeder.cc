@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/byte_size.h"
 #include "extract/unit_job.h"
 #include "work/keys.h"
 
@@ -49,6 +50,7 @@ void Feeder::WaitUntilNeeded(int64_t units_fed, int64_t batches_in_hand, int64_t
 std::optional<Ledger::Claimed> Feeder::ClaimOrWait() {
   const TraceSpan span(worker_.trace, "claim");
   int64_t failures = 0;
+  const int64_t begin_ms = worker_.clock.MonotonicMs();
   while (!context_.Stopping()) {
     const int64_t ended_before = context_.units_ended();
     const Result<Ledger::Step> step = worker_.ledger.Next();
@@ -56,6 +58,7 @@ std::optional<Ledger::Claimed> Feeder::ClaimOrWait() {
     if (step.ok()) {
       switch (step->kind) {
         case Ledger::Step::Kind::kClaimed:
+          ++units_claimed_;
           worker_.log.Info("claimed",
                            {UnitField(step->claimed.unit), {"epoch", step->claimed.epoch}});
           return step->claimed;
@@ -64,6 +67,7 @@ std::optional<Ledger::Claimed> Feeder::ClaimOrWait() {
           return std::nullopt;
         case Ledger::Step::Kind::kWait:
           failures = 0;
+          SayWhatIsAwaited(begin_ms);
           context_.SleepWhile(step->wait_ms,
                               [&] { return context_.units_ended() == ended_before; });
           continue;
@@ -79,6 +83,20 @@ std::optional<Ledger::Claimed> Feeder::ClaimOrWait() {
     context_.SleepUnlessStopping(context_.options.idle_poll_ms * failures);
   }
   return std::nullopt;
+}
+
+void Feeder::SayWhatIsAwaited(int64_t waiting_since_ms) {
+  // Where others are about to finish there is nothing to tell.
+  constexpr int64_t kSoonMs = 5'000;
+  const bool has_work = context_.units_ended() < units_claimed_;
+  const bool is_long = worker_.clock.MonotonicMs() - waiting_since_ms > kSoonMs;
+  if (said_what_is_awaited_ || has_work || !is_long) return;
+  said_what_is_awaited_ = true;
+  const int64_t left = worker_.run.plan.unit_count() - worker_.ledger.finished_count();
+  worker_.log.Notice("waiting: the " + std::to_string(left) +
+                     " units that are left are held by workers. Those of a worker that was killed "
+                     "are taken over once it has been silent for " +
+                     FormatDuration(worker_.ledger.options().lease_ttl_ms) + " (--lease-ttl)");
 }
 
 // Null, with the claim ended, if the data set could not be read.

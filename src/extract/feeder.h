@@ -40,6 +40,11 @@ class Feeder {
   Worker::Parts& worker_;
   const EnginePace& pace_;
   BoundedQueue<UnitPointer>& fed_;
+  // Says once for what a worker without work waits.
+  void SayWhatIsAwaited(int64_t waiting_since_ms);
+
+  int64_t units_claimed_ = 0;
+  bool said_what_is_awaited_ = false;
   bool found_run_complete_ = false;
 };
 

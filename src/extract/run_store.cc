@@ -1,5 +1,7 @@
 #include "extract/run_store.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -63,6 +65,28 @@ Result<Run> LoadRunOf(Store& store, RunSpec spec) {
   return run;
 }
 
+Result<RunSpec> SpecFromText(const Store& store, const std::string& text) {
+  Result<RunSpec> spec = RunSpec::FromText(text, kRunKey);
+  if (!spec.ok()) return spec.status().WithContext(store.url());
+  return spec;
+}
+
+// A run replaces these when it ends, so where there is no run they are somebody else's.
+Status CheckNothingWouldBeReplaced(Store& store) {
+  for (const std::string_view key : {kReadmeKey, kSummaryKey, kManifestKey}) {
+    const Status there = store.Stat(key).status();
+    if (there.code() == Code::kNotFound) continue;
+    RETURN_IF_ERROR(there);
+    // Written by a run that somebody else has begun and finished just now?
+    if (store.Stat(kRunKey).ok()) return OkStatus();
+    return FailedPrecondition(fmt::format(
+        "{} holds a {} and no run: the run would replace it. Choose an empty folder for the run, "
+        "or move that file away",
+        store.url(), key));
+  }
+  return OkStatus();
+}
+
 Status DisagreementWith(const Store& store, const Run& run, const RunSpec& wanted) {
   std::string message = store.url() + " holds a run with other settings:";
   for (const std::string& line : DifferingFields(run.spec, wanted)) message += "\n  " + line;
@@ -102,7 +126,7 @@ Status Extend(Store& store, const Run& run, const RunSpec& wanted, const JoinPar
 Result<RunSpec> LoadRunSpec(Store& store) {
   Result<std::string> text = store.GetText(kRunKey);
   if (!text.ok()) return text.status().WithContext(std::string(kRunKey));
-  return RunSpec::FromText(*text, kRunKey);
+  return SpecFromText(store, *text);
 }
 
 Result<Run> LoadRun(Store& store) {
@@ -136,6 +160,7 @@ Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted, const JoinParts
     return text.status().WithContext("reading run.json in " + store.url());
   }
   if (!text.ok()) {
+    RETURN_IF_ERROR(CheckNothingWouldBeReplaced(store));
     // The plan goes first, under a name that holds the run's fingerprint, so that there is never a
     // run.json without its plan.
     ASSIGN_OR_RETURN(const Plan plan, parts.make_plan({0, wanted.dataset.sample_count}));
@@ -145,7 +170,7 @@ Result<Run> CreateOrJoinRun(Store& store, const RunSpec& wanted, const JoinParts
     ASSIGN_OR_RETURN(CreatedRecord created, CreateRecord(store, kRunKey, *text));
     if (created.creation == Creation::kSomeoneElses) text = std::move(created.existing);
   }
-  ASSIGN_OR_RETURN(RunSpec spec, RunSpec::FromText(*text, kRunKey));
+  ASSIGN_OR_RETURN(RunSpec spec, SpecFromText(store, *text));
   ASSIGN_OR_RETURN(Run run, LoadRunOf(store, std::move(spec)));
   if (parts.extend && IsLonger(run.spec, wanted)) {
     RETURN_IF_ERROR(Extend(store, run, wanted, parts));

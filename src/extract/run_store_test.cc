@@ -51,6 +51,29 @@ TEST(RunStoreTest, ARunIsExtendedAtItsEnd) {
   EXPECT_EQ(*store.GetText(kManifestKey), manifest);
 }
 
+TEST(RunStoreTest, FilesOfOthersAreNotReplaced) {
+  for (const std::string_view key : {kReadmeKey, kSummaryKey, kManifestKey}) {
+    MemoryStore store;
+    ASSERT_TRUE(store.Put(key, AsBytes("mine")).ok());
+    const Status refused = CreateOrJoinRun(store, SmallSpec(5), SmallParts()).status();
+    EXPECT_EQ(refused.code(), Code::kFailedPrecondition);
+    EXPECT_NE(refused.message().find("holds a " + std::string(key)), std::string::npos)
+        << refused.message();
+    EXPECT_EQ(ListAll(store, "")->size(), 1U) << "nothing was begun";
+    ASSERT_TRUE(store.Delete(key).ok());
+    ASSERT_TRUE(store.Put("notes.txt", AsBytes("mine")).ok());
+    EXPECT_TRUE(CreateOrJoinRun(store, SmallSpec(5), SmallParts()).ok()) << "it is in nobody's way";
+  }
+}
+
+TEST(RunStoreTest, AnotherRunJsonIsNamedWithItsFolder) {
+  MemoryStore store;
+  ASSERT_TRUE(store.Put(kRunKey, AsBytes("{}")).ok());
+  const Status refused = CreateOrJoinRun(store, SmallSpec(5), SmallParts()).status();
+  EXPECT_NE(refused.message().find(store.url() + ": run.json: "), std::string::npos)
+      << refused.message();
+}
+
 TEST(RunStoreTest, JoinersSeeTheExtendedRun) {
   MemoryStore store;
   ASSERT_TRUE(CreateOrJoinRun(store, SmallSpec(4), SmallParts()).ok());

@@ -128,12 +128,15 @@ Result<std::vector<Suggestion>> MakeSuggestions(const ForecastInputs& inputs) {
     const std::vector<int32_t> half = EverySecond(layers);
     change.hooks = OnlyLayers(inputs.hooks, half);
     std::string flags = fmt::format("--layers {}", fmt::join(half, ","));
-    RETURN_IF_ERROR(suggest("every second layer", flags, change));
+    const bool are_two = layers.size() == 2;
+    RETURN_IF_ERROR(suggest(are_two ? "one of the two layers" : "every second layer", flags, change));
     together.hooks = change.hooks;
     flags_together.push_back(std::move(flags));
-    const int32_t middle = layers[layers.size() / 2];
-    change.hooks = OnlyLayers(inputs.hooks, {middle});
-    RETURN_IF_ERROR(suggest("the middle layer", fmt::format("--layers {}", middle), change));
+    if (!are_two) {
+      const int32_t middle = layers[layers.size() / 2];
+      change.hooks = OnlyLayers(inputs.hooks, {middle});
+      RETURN_IF_ERROR(suggest("the middle layer", fmt::format("--layers {}", middle), change));
+    }
   }
   if (const std::optional<HookKind> kind = KindToKeep(inputs.hooks)) {
     const auto only_kind = [&](std::vector<HookPoint> hooks) {

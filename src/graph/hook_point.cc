@@ -5,8 +5,11 @@
 #include <charconv>
 #include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "base/check.h"
+#include "base/nearest_name.h"
 
 namespace thresher {
 namespace {
@@ -98,6 +101,21 @@ Result<std::set<int32_t>> ParseLayers(std::string_view layers, int32_t layer_cou
   return selected;
 }
 
+// What somebody who wrote that for a hook point's short name may have meant.
+std::string HintFor(std::string_view name) {
+  constexpr std::string_view kBlockPrefix = "blocks.";
+  std::vector<std::string> short_names;
+  for (const HookDescription& hook : kHooks) {
+    short_names.emplace_back(hook.short_name);
+    if (!name.ends_with(hook.full_name)) continue;
+    std::string hint = "; write --hooks " + short_names.back();
+    if (!name.starts_with(kBlockPrefix)) return hint;
+    const std::string_view layer = name.substr(kBlockPrefix.size());
+    return hint + " --layers " + std::string(layer.substr(0, layer.find('.')));
+  }
+  return DidYouMean(name, short_names);
+}
+
 Result<std::set<HookKind>> ParseKinds(std::string_view hooks) {
   std::set<HookKind> kinds;
   for (const std::string_view part : SplitAtCommas(hooks)) {
@@ -108,8 +126,8 @@ Result<std::set<HookKind>> ParseKinds(std::string_view hooks) {
       known = true;
     }
     if (!known) {
-      return InvalidArgument("--hooks: '" + std::string(part) +
-                             "' is not a hook point; there are " + AllShortNames() + ", and all");
+      return InvalidArgument("--hooks: '" + std::string(part) + "' is not a hook point" +
+                             HintFor(part) + "; there are " + AllShortNames() + ", and all");
     }
   }
   return kinds;

@@ -37,8 +37,17 @@ Status CheckParameters(const Graph& graph, const Weights& weights) {
 Status NoConfig(const std::string& directory) {
   namespace fs = std::filesystem;
   std::error_code error;
+  if (fs::exists(directory, error) && !fs::is_directory(directory, error)) {
+    return NotFound(fmt::format("{} is a file; give the folder that it is in, with {}", directory,
+                                kConfigName));
+  }
   if (!fs::is_directory(directory, error)) {
-    return NotFound(fmt::format("there is no model folder {}", directory));
+    const size_t slash = directory.find_first_of(".~/");
+    const bool may_be_of_hub = slash > 0 && slash + 1 < directory.size() &&
+                               directory[slash] == '/' && std::ranges::count(directory, '/') == 1;
+    return NotFound(
+        fmt::format("there is no model folder {}{}", directory,
+                    may_be_of_hub ? "; for that of the hub write hf://" + directory : ""));
   }
   std::vector<std::string> models;
   for (fs::directory_iterator entry(directory, error); !error && entry != fs::directory_iterator();
@@ -75,7 +84,8 @@ Result<ModelOutline> ParseModelOutline(std::string_view text) {
 Result<ModelOutline> ReadModelOutline(const std::string& directory) {
   const std::string path = (std::filesystem::path(directory) / kConfigName).string();
   const Result<MappedFile> file = MappedFile::Open(path);
-  if (file.status().code() == Code::kNotFound) return NoConfig(directory);
+  std::error_code error;
+  if (!file.ok() && !std::filesystem::exists(path, error)) return NoConfig(directory);
   RETURN_IF_ERROR(file.status());
   Result<ModelOutline> outline = ParseModelOutline(
       {reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size()});

@@ -85,6 +85,10 @@ TEST(ModelTest, AFolderOfModelsSaysWhichThereAre) {
   const Status missing = LoadModel(TestDataPath("golden/nowhere")).status();
   EXPECT_EQ(missing.code(), Code::kNotFound);
   EXPECT_THAT(missing.message(), HasSubstr("there is no model folder "));
+  EXPECT_THAT(LoadModel("owner/name-1.5").status().message(), HasSubstr("hf://owner/name-1.5"));
+  EXPECT_THAT(LoadModel("./owner").status().message(), Not(HasSubstr("hf://")));
+  EXPECT_THAT(LoadModel(TestDataPath("golden/qwen2/config.json")).status().message(),
+              HasSubstr("is a file; give the folder that it is in"));
 }
 
 TEST(ModelTest, SaysWhatTheModelIs) {

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/nearest_name.h"
 #include "base/toml.h"
-#include "settings/nearest_name.h"
 
 namespace thresher {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "base/check.h"
 #include "base/json.h"
-#include "settings/nearest_name.h"
+#include "base/nearest_name.h"
 
 namespace thresher {
 namespace {

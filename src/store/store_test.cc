@@ -42,6 +42,14 @@ TEST(OpenStoreTest, CreatesNothing) {
   EXPECT_FALSE(std::filesystem::exists(folder.path() + "/run"));
 }
 
+TEST(OpenStoreTest, AFileIsNoFolder) {
+  const TemporaryFolder folder;
+  folder.Write("notes.txt", "mine");
+  const Result<std::unique_ptr<Store>> store = OpenStore(folder.PathOf("notes.txt"));
+  EXPECT_EQ(store.status().code(), Code::kInvalidArgument);
+  EXPECT_THAT(store.status().message(), HasSubstr("is a file, not a folder"));
+}
+
 TEST(OpenStoreTest, OtherSchemesAreRefusedWithWhatThereIs) {
   for (const char* url :
        {"gcs://bucket/run", "s3a://bucket", "abfs://container/x", "https://host/"}) {

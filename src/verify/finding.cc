@@ -59,4 +59,17 @@ std::string FirstFew(const std::vector<int64_t>& numbers) {
   return text;
 }
 
+std::string RangesText(std::vector<int64_t> numbers) {
+  std::ranges::sort(numbers);
+  std::string text;
+  for (size_t first = 0; first < numbers.size();) {
+    size_t last = first;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+    text += fmt::format("{}{}", first == 0 ? "" : ", ", numbers[first]);
+    if (last > first) text += fmt::format("-{}", numbers[last]);
+    first = last + 1;
+  }
+  return text;
+}
+
 }  // namespace thresher

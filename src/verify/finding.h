@@ -59,6 +59,9 @@ class FindingLog {
 // "17, 18, 19 and 204 more", at most ten of them.
 std::string FirstFew(const std::vector<int64_t>& numbers);
 
+// "2-54, 58, 60-79", of numbers that differ, in any order.
+std::string RangesText(std::vector<int64_t> numbers);
+
 }  // namespace thresher
 
 #endif  // THRESHER_VERIFY_FINDING_H_

@@ -368,6 +368,7 @@ HloValue StablehloWriter::CompilerCall(const HloCompilerCall& call,
             call.minor_to_major.size() == call.result.shape.size(),
         call.target, operands, "the layout has other axes than the result");
   std::vector<std::string> layouts;
+  layouts.reserve(operands.size());
   for (const HloValue& operand : operands) {
     layouts.push_back(RowMajorText(operand.type.shape.size()));
   }

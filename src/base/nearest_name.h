@@ -1,5 +1,5 @@
-#ifndef THRESHER_SETTINGS_NEAREST_NAME_H_
-#define THRESHER_SETTINGS_NEAREST_NAME_H_
+#ifndef THRESHER_BASE_NEAREST_NAME_H_
+#define THRESHER_BASE_NEAREST_NAME_H_
 
 #include <string>
 #include <string_view>
@@ -16,4 +16,4 @@ std::string DidYouMean(std::string_view name, const std::vector<std::string>& ca
 
 }  // namespace thresher
 
-#endif  // THRESHER_SETTINGS_NEAREST_NAME_H_
+#endif  // THRESHER_BASE_NEAREST_NAME_H_
