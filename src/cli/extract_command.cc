@@ -117,17 +117,17 @@ void SayWhatIsPlanned(const Logger& log, const ExtractOptions& options, const Ex
                          FormatBytes(static_cast<double>(options.shard_bytes))));
 }
 
-// Shards hold whole samples.
-void SayIfShardsAreTiny(const Logger& log, const ExtractOptions& options,
-                        const ExtractInputs& inputs) {
-  const int64_t longest = inputs.samples->reader().settings().max_tokens * inputs.bytes_per_token;
-  if (options.shard_bytes >= longest) return;
+void SayIfShardsAreTiny(const Logger& log, const ExtractOptions& options, const Run& run) {
+  constexpr int64_t kTinyBytes = 16'000'000;
+  constexpr int64_t kFewSamples = 4;
+  const int64_t shards = run.plan.unit_count();
+  const int64_t samples = run.spec.dataset.sample_count;
+  if (options.shard_bytes >= kTinyBytes || samples >= kFewSamples * shards || shards < 2) return;
   log.Warning(fmt::format(
-      "--shard-bytes {}: a sample of {} tokens takes {}, so shards hold one sample or a few, and "
-      "are many and larger than that; the usual 1GB suits object stores",
-      FormatBytes(static_cast<double>(options.shard_bytes)),
-      FormatCount(inputs.samples->reader().settings().max_tokens),
-      FormatBytes(static_cast<double>(longest))));
+      "--shard-bytes {} makes {} shards of {} samples, for a shard holds at least one; stores and "
+      "readers are faster with few large ones: the default is 1GB",
+      FormatBytes(static_cast<double>(options.shard_bytes)), FormatCount(shards),
+      FormatCount(samples)));
 }
 
 std::string SummaryOf(const Progress& progress, int64_t elapsed_ms) {
@@ -269,7 +269,7 @@ Result<Worker::Outcome> Work(const JoinedRun& joined) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine,
                    CreateEngine(*inputs.model, inputs.hooks, engine_options));
   SayWhatIsPlanned(joined.log, options, inputs, joined.run, *engine);
-  SayIfShardsAreTiny(joined.log, options, inputs);
+  SayIfShardsAreTiny(joined.log, options, joined.run);
 
   Ledger ledger(*inputs.store, clock, joined.run,
                 {.worker_id = options.worker_id,

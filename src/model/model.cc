@@ -38,8 +38,7 @@ Status NoConfig(const std::string& directory) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (fs::exists(directory, error) && !fs::is_directory(directory, error)) {
-    return NotFound(fmt::format("{} is a file; give the folder that it is in, with {}", directory,
-                                kConfigName));
+    return NotFound(fmt::format("{} is a file; give the folder that it is in", directory));
   }
   if (!fs::is_directory(directory, error)) {
     const size_t slash = directory.find_first_of(".~/");
@@ -58,7 +57,7 @@ Status NoConfig(const std::string& directory) {
     }
   }
   std::ranges::sort(models);
-  return NotFound(fmt::format("{}: there is no {} in this folder{}{}", directory, kConfigName,
+  return NotFound(fmt::format("{}: there is no config.json in this folder{}{}", directory,
                               models.empty() ? "" : "; models lie in its folders ",
                               fmt::join(models, ", ")));
 }
