@@ -25,7 +25,14 @@ Reporter::Mode Reporter::DefaultMode() { return isatty(STDERR_FILENO) ? Mode::kB
 
 Reporter::Reporter(Clock& clock, const Progress& progress, StderrLines& lines, const Logger& log,
                    Options options)
-    : clock_(clock), progress_(progress), lines_(lines), log_(log), options_(options) {}
+    : clock_(clock), progress_(progress), lines_(lines), log_(log), options_(options) {
+  // Before anything is computed there is nothing to tell.
+  constexpr int64_t kFirstLineMs = 2'000;
+  const int64_t now_ms = clock_.MonotonicMs();
+  if (options_.mode == Mode::kLines) next_line_ms_ = now_ms + kFirstLineMs;
+  tokens_.Add(now_ms, 0);
+  rows_.Add(now_ms, 0);
+}
 
 void Reporter::Update() {
   std::lock_guard lock(mutex_);

@@ -129,7 +129,8 @@ Result<std::vector<Suggestion>> MakeSuggestions(const ForecastInputs& inputs) {
     change.hooks = OnlyLayers(inputs.hooks, half);
     std::string flags = fmt::format("--layers {}", fmt::join(half, ","));
     const bool are_two = layers.size() == 2;
-    RETURN_IF_ERROR(suggest(are_two ? "one of the two layers" : "every second layer", flags, change));
+    RETURN_IF_ERROR(
+        suggest(are_two ? "one of the two layers" : "every second layer", flags, change));
     together.hooks = change.hooks;
     flags_together.push_back(std::move(flags));
     if (!are_two) {

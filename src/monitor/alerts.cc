@@ -70,10 +70,10 @@ void FindRunAlerts(const RunStatus& status, const AlertSettings& settings,
   const bool is_steady = status.now_ms - status.started_ms > kSteadyAfterMs;
   if (status.state == RunState::kRunning && is_steady &&
       status.tokens_per_second < 0.5 * status.overall_tokens_per_second) {
-    alerts.push_back({AlertKind::kThroughputFalling,
-                      fmt::format("{} tokens/s now, {} in the mean of the run",
-                                  FormatRate(status.tokens_per_second),
-                                  FormatRate(status.overall_tokens_per_second))});
+    alerts.push_back(
+        {AlertKind::kThroughputFalling, fmt::format("{} tokens/s now, {} in the mean of the run",
+                                                    FormatRate(status.tokens_per_second),
+                                                    FormatRate(status.overall_tokens_per_second))});
   }
 }
 
