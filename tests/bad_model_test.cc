@@ -48,7 +48,9 @@ constexpr const char* kTensor = "model.layers.1.mlp.up_proj.weight";
 
 TEST_F(BadModelTest, ModelFolderIsMissing) {
   ExpectRefused(Extraction{folder_.path() + "/nothing", Dataset(), Output()}.Run(),
-                {folder_.path() + "/nothing", "config.json"});
+                {"there is no model folder " + folder_.path() + "/nothing"});
+  ExpectRefused(Extraction{folder_.path(), Dataset(), Output()}.Run(),
+                {folder_.path() + ": there is no config.json in this folder"});
 }
 
 TEST_F(BadModelTest, WeightsAreMissing) {

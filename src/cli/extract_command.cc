@@ -123,7 +123,7 @@ void SayIfShardsAreTiny(const Logger& log, const ExtractOptions& options, const 
   const int64_t shards = run.plan.unit_count();
   const int64_t samples = run.spec.dataset.sample_count;
   if (options.shard_bytes >= kTinyBytes || samples >= kFewSamples * shards || shards < 2) return;
-  log.Warning(fmt::format(
+  log.Notice(fmt::format(
       "--shard-bytes {} makes {} shards of {} samples, for a shard holds at least one; stores and "
       "readers are faster with few large ones: the default is 1GB",
       FormatBytes(static_cast<double>(options.shard_bytes)), FormatCount(shards),

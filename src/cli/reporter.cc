@@ -34,12 +34,17 @@ Reporter::Reporter(Clock& clock, const Progress& progress, StderrLines& lines, c
   rows_.Add(now_ms, 0);
 }
 
-void Reporter::Update() {
-  std::lock_guard lock(mutex_);
+int64_t Reporter::Measure() {
   const int64_t now_ms = clock_.MonotonicMs();
   tokens_.Add(now_ms, progress_.tokens_computed);
   rows_.Add(now_ms, progress_.rows_computed);
   units_.Add(now_ms, progress_.run_units_finished);
+  return now_ms;
+}
+
+void Reporter::Update() {
+  std::lock_guard lock(mutex_);
+  const int64_t now_ms = Measure();
   if (options_.mode == Mode::kQuiet) return;
   if (options_.mode == Mode::kBar) return PrintBar();
   if (now_ms < next_line_ms_) return;
@@ -118,8 +123,10 @@ void Reporter::PrintJson() {
 
 void Reporter::Finish() {
   std::lock_guard lock(mutex_);
+  Measure();
   if (options_.mode == Mode::kJson) PrintJson();
   if (options_.mode == Mode::kLog) LogProgress();
+  if (options_.mode == Mode::kLines) PrintLine();
   if (options_.mode == Mode::kBar) lines_.ClearBar();
 }
 

@@ -36,10 +36,11 @@ class Reporter {
   // Call often; it decides itself what to print and when.
   void Update();
 
-  // Ends the bar's line.
+  // Says how it ended, or ends the bar's line.
   void Finish();
 
  private:
+  int64_t Measure();  // the time
   void PrintBar();
   void PrintLine();
   void LogProgress();

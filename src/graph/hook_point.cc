@@ -126,8 +126,9 @@ Result<std::set<HookKind>> ParseKinds(std::string_view hooks) {
       known = true;
     }
     if (!known) {
-      return InvalidArgument("--hooks: '" + std::string(part) + "' is not a hook point" +
-                             HintFor(part) + "; there are " + AllShortNames() + ", and all");
+      return InvalidArgument("--hooks: '" + std::string(part) +
+                             "' is not a hook point; there are " + AllShortNames() + ", and all" +
+                             HintFor(part));
     }
   }
   return kinds;

@@ -48,14 +48,12 @@ TEST(HookPointTest, RejectsNamesThatAreNoHookPoints) {
 TEST(HookPointTest, MessagesNameTheFaultAndTheChoice) {
   const auto hint_for = [](std::string_view hooks) {
     const std::string message = SelectHooks(hooks, "all", 4).status().message();
-    return message.substr(0, message.find("; there are"));
+    const std::string list_end = ", and all; ";
+    return message.substr(message.find(list_end) + list_end.size());
   };
-  EXPECT_EQ(hint_for("resid_pst"),
-            "--hooks: 'resid_pst' is not a hook point; did you mean 'resid_post'?");
-  EXPECT_EQ(hint_for("blocks.3.attn.hook_q"),
-            "--hooks: 'blocks.3.attn.hook_q' is not a hook point; write --hooks q --layers 3");
-  EXPECT_EQ(hint_for("hook_embed"),
-            "--hooks: 'hook_embed' is not a hook point; write --hooks embed");
+  EXPECT_EQ(hint_for("resid_pst"), "did you mean 'resid_post'?");
+  EXPECT_EQ(hint_for("blocks.3.attn.hook_q"), "write --hooks q --layers 3");
+  EXPECT_EQ(hint_for("hook_embed"), "write --hooks embed");
   EXPECT_NE(SelectHooks("resid", "all", 2).status().message().find("resid_mid"), std::string::npos);
   EXPECT_NE(SelectHooks("q", "0-2", 2).status().message().find("layers 0 to 1"), std::string::npos);
   for (const char* layers : {"", "1-0", "a", "1-", "-1", "0,,1", "0 1", "99999999999"}) {
