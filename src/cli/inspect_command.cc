@@ -119,10 +119,9 @@ void PrintStatistics(const RunSummary& summary, bool all) {
   });
 }
 
-// What a run that is complete has in its folder; runs of earlier versions have the first alone.
 std::vector<std::string> FinishFilesOf(Store& store) {
   std::vector<std::string> files;
-  for (const std::string_view key : {kManifestKey, kSummaryKey, kReadmeKey}) {
+  for (const std::string_view key : kFinishKeys) {
     if (store.Stat(key).ok()) files.emplace_back(key);
   }
   return files;

@@ -31,9 +31,9 @@ std::vector<std::string> FlagsOf(const CLI::App& command) {
   return flags;
 }
 
-// Names each flag that does not exist, and the nearest to it, and the nearest command. False if
-// there was nothing to name.
-bool PrintNearestNames(const CLI::App& app, const std::vector<std::string>& arguments) {
+// Names each flag that does not exist, with the nearest that does, and the command nearest to one
+// that does not. False if there was nothing to name.
+bool NameUnknownArguments(const CLI::App& app, const std::vector<std::string>& arguments) {
   bool was_printed = false;
   const auto print = [&](const std::string& name, const std::vector<std::string>& known) {
     if (std::find(known.begin(), known.end(), name) != known.end()) return;
@@ -102,13 +102,12 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const bool is_help = error.get_exit_code() == 0;
-    const bool has_stray_words =
-        error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError);
-    if (is_help || !PrintNearestNames(app, {argv + 1, argv + argc})) {
-      app.exit(error);
-      if (has_stray_words) std::fputs("Lists have commas and no spaces: a,b\n", stderr);
-    }
+    const int code = error.get_exit_code();
+    const bool is_help = code == 0;
+    if (!is_help && NameUnknownArguments(app, {argv + 1, argv + argc})) return kExitUsage;
+    app.exit(error);
+    const bool has_stray_words = code == static_cast<int>(CLI::ExitCodes::ExtrasError);
+    if (has_stray_words) std::fputs("Lists have commas and no spaces: a,b\n", stderr);
     return is_help ? kExitComplete : kExitUsage;
   }
   return exit_status;

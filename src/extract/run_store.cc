@@ -73,7 +73,7 @@ Result<RunSpec> SpecFromText(const Store& store, const std::string& text) {
 
 // A run replaces these when it ends, so where there is no run they are somebody else's.
 Status CheckNothingWouldBeReplaced(Store& store) {
-  for (const std::string_view key : {kReadmeKey, kSummaryKey, kManifestKey}) {
+  for (const std::string_view key : kFinishKeys) {
     const Status there = store.Stat(key).status();
     if (there.code() == Code::kNotFound) continue;
     RETURN_IF_ERROR(there);
@@ -233,9 +233,7 @@ Status ReopenUnit(Store& store, const Run& run, int64_t unit) {
   }
   const auto remove_marks = [&]() -> Status {
     RETURN_IF_ERROR(RemoveFinishedMarks(store, unit_count, {unit}));
-    for (const std::string_view key : {kManifestKey, kSummaryKey, kReadmeKey}) {
-      RETURN_IF_ERROR(store.Delete(key));
-    }
+    for (const std::string_view key : kFinishKeys) RETURN_IF_ERROR(store.Delete(key));
     return DeleteBelow(store, ManifestLeasePrefix(unit_count));
   };
   RETURN_IF_ERROR(remove_marks());

@@ -37,16 +37,17 @@ Status CheckParameters(const Graph& graph, const Weights& weights) {
 Status NoConfig(const std::string& directory) {
   namespace fs = std::filesystem;
   std::error_code error;
-  if (fs::exists(directory, error) && !fs::is_directory(directory, error)) {
-    return NotFound(fmt::format("{} is a file; give the folder that it is in", directory));
-  }
-  if (!fs::is_directory(directory, error)) {
+  const fs::file_status status = fs::status(directory, error);
+  if (!fs::exists(status)) {
     const size_t slash = directory.find_first_of(".~/");
     const bool may_be_of_hub = slash > 0 && slash + 1 < directory.size() &&
                                directory[slash] == '/' && std::ranges::count(directory, '/') == 1;
     return NotFound(
         fmt::format("there is no model folder {}{}", directory,
                     may_be_of_hub ? "; for that of the hub write hf://" + directory : ""));
+  }
+  if (!fs::is_directory(status)) {
+    return NotFound(fmt::format("{} is a file; give the folder that it is in", directory));
   }
   std::vector<std::string> models;
   for (fs::directory_iterator entry(directory, error); !error && entry != fs::directory_iterator();

@@ -39,7 +39,8 @@ Result<std::unique_ptr<Store>> OpenLocal(std::string_view url, std::string_view 
   if (error) return Unavailable(fmt::format("absolute path of \"{}\": {}", url, error.message()));
   std::string root = absolute.lexically_normal().string();
   while (root.size() > 1 && root.ends_with('/')) root.pop_back();
-  if (std::filesystem::exists(root, error) && !std::filesystem::is_directory(root, error)) {
+  const std::filesystem::file_status status = std::filesystem::status(root, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) {
     return InvalidArgument(fmt::format("\"{}\" is a file, not a folder", url));
   }
   return std::unique_ptr<Store>(std::make_unique<LocalStore>(std::move(root)));

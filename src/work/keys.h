@@ -1,6 +1,7 @@
 #ifndef THRESHER_WORK_KEYS_H_
 #define THRESHER_WORK_KEYS_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,9 @@ inline constexpr std::string_view kRunKey = "run.json";
 inline constexpr std::string_view kManifestKey = "manifest.json";
 inline constexpr std::string_view kSummaryKey = "summary.json";
 inline constexpr std::string_view kReadmeKey = "README.md";
+// What is written when a run is complete; by earlier versions the first alone.
+inline constexpr std::array<std::string_view, 3> kFinishKeys = {kManifestKey, kSummaryKey,
+                                                                kReadmeKey};
 inline constexpr std::string_view kCommitsPrefix = "commits/";
 inline constexpr std::string_view kLeasesPrefix = "leases/";
 inline constexpr std::string_view kWorkersPrefix = "workers/";
